@@ -15,9 +15,10 @@ from alerts.kinds.words import Phrase, of, phrase
 from alerts.rules import Budget, FalseAlarms, LeastProbability, Method, Ratio, Reference, Rule
 from alerts.view import Row
 from streams.core.detectors.bets import ACCURACY_RATIOS, ShareBets
-from streams.core.estimates import accuracy_drawn, accuracy_share, awaited_audits
+from streams.core.estimates import accuracy_drawn, accuracy_share
 from streams.core.formatting import interval, percent, plural
 from streams.core.rca.slices import row_tally
+from streams.core.stand_for import awaited_audits
 from streams.core.window_names import window_words
 
 

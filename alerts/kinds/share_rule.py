@@ -83,7 +83,7 @@ class ShareMeasure(Struct, frozen=True):
     ``estimate`` gives the share where ``read`` counts outcomes of different weights.
     ``sampled`` reads the outcomes by which contributors are compared, if those differ from what ``read`` counts.
     ``detector`` is the kind's, if it has one. ``figures`` are further numbers of the row for the message. ``awaited`` tells for how
-    many of a row's units those counted stand where that is too few of them to judge by, (``streams.core.estimates.awaited_audits``).
+    many of a row's units those counted stand where that is too few of them to judge by, (``streams.core.stand_for.awaited_audits``).
     """
 
     table: str

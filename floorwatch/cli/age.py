@@ -13,8 +13,8 @@ from floorwatch.cli.options import duration_s
 from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say
 from streams.core.durations import format_duration
-from streams.core.estimates import awaited_audits
 from streams.core.formatting import duration, percent, plural
+from streams.core.stand_for import assumed_part, awaited_audits, stand_for_too_many
 from streams.core.time_text import rfc3339
 from streams.models.timestamps import parse_rfc3339_ms
 
@@ -135,8 +135,8 @@ def partial_words(rows: Iterable[Mapping[str, Any]]) -> str:
 def mark_of(row: Mapping[str, Any]) -> str:
     """Return the mark behind a scope that is not what it seems.
 
-    It may be a part only; most of its audits may be still to come, or none of its labels be known; its open tasks may be known as of
-    an earlier time than its row.
+    It may be a part only; most of its audits may be still to come, stand for more labels than there are, or say nothing of sampling
+    beside others that do; none of its labels may be known; its open tasks may be known as of an earlier time than its row.
     """
     partial = " (partial: tables.max_scopes)" if row.get("partial") else ""
     as_of = row.get("open_as_of")
@@ -148,14 +148,24 @@ def mark_of(row: Mapping[str, Any]) -> str:
     return partial + _audits_mark(row) + late
 
 
+_HALF = 0.5
+
+
 def _audits_mark(row: Mapping[str, Any]) -> str:
     if not row.get("audited"):
         return ""
+    if "labels" in row and row["labels"] is None:
+        return " (audits only: labels are not counted there)"
     if row.get("labels") == 0:
         return " (its labels never came)"
     awaited = awaited_audits(row)
+    if awaited is not None:
+        return f" (awaits audits: they stand for {percent(awaited / row['labels'], 0)} of labels)"
+    if stand_for_too_many(row) is not None:
+        return " (audits stand for too many labels: a probability is named wrongly)"
+    silent = assumed_part(row)
     return (
-        "" if awaited is None else f" (awaits audits: they stand for {percent(awaited / row['labels'], 0)} of labels)"
+        "" if silent < _HALF else f" (audits that say nothing of sampling are taken for {percent(silent, 0)} of labels)"
     )
 
 

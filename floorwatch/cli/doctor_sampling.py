@@ -14,6 +14,7 @@ from config.connect import kafka_options
 from config.kafka import KafkaSettings
 from floorwatch.cli.doctor_check import ANSWER_TIMEOUT_S, Check
 from streams.core.formatting import percent, plural
+from streams.core.remainder import SURE, TWICE
 from streams.engine.log import KafkaLogReader
 from streams.models import topics
 from streams.models.acceptance import UNREADABLE
@@ -28,13 +29,6 @@ MIN_AUDITS = 30
 
 HEAVY = 0.2
 """Share of the weight of all audits of a source beyond which a single one is told."""
-
-TWICE = 1.3
-"""Labels that audits stand for, by labels there are, beyond which they are told to count more than once: two programmes over all
-labels give about 2."""
-
-SURE = 4.0
-"""Standard errors of the weighted sum that it must lie above the labels, too."""
 
 _SHOWN = 10
 

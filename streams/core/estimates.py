@@ -244,7 +244,7 @@ def _weight_at_most(row: Mapping[str, Any]) -> float:
     audits = _count(row, "assumed")
     if row.get("labels") is None or not _assumed_are_few(row):
         return 0.0
-    known = _sampled_total(row)
+    known = sampled_total(row)
     left = _count(row, "labels") - (known.limits()[0] if known else _weight(row, "weight_sum"))
     return min(left / audits, min(TIMES_MOST, 2 + audits) * assumed_weight(row))
 
@@ -254,11 +254,11 @@ def _left_by(row: Mapping[str, Any], audits: int) -> SampledTotal | None:
     known, assumed = _weight(row, "weight_sum"), _count(row, "assumed")
     if audits <= 0 or not known or not assumed or row.get("labels") is None or _assumed_are_few(row):
         return None
-    total = _sampled_total(row)
+    total = sampled_total(row)
     return total and SampledTotal(total.labels * audits / assumed, total.unit * audits / assumed)
 
 
-def _sampled_total(row: Mapping[str, Any]) -> SampledTotal | None:
+def sampled_total(row: Mapping[str, Any]) -> SampledTotal | None:
     """Return Σ1/π of the row; None where it is not drawn by chance, as all of those labels are audited."""
     classes = (*_unclassed(row), *_classes(row, {}, {}))
     total = sum(one.weight for one in classes)
@@ -266,30 +266,6 @@ def _sampled_total(row: Mapping[str, Any]) -> SampledTotal | None:
         return None
     unit = sum(one.weight * one.weight / one.n for one in classes) / total - 1
     return SampledTotal(_weight(row, "weight_sum"), unit) if unit > _SAME else None
-
-
-def awaited_audits(row: Mapping[str, Any]) -> float | None:
-    """Return for how many labels the audits of an accuracy row stand where that is surely less than half of them; None elsewhere.
-
-    None too where audits are assumed to be random, for these stand for all the labels that are left, and where the labels of the
-    row are not known.
-
-    Source: Σ1/π, Horvitz and Thompson, JASA 47, 1952; its limit: ``SampledTotal.limits``.
-
-    Args:
-        row: A row of the accuracy table.
-
-    Example:
-        >>> young = {"labels": 20_000, "audited": 200, "correct": 180, "weight_sum": 1_000.0, "sample_audited": {"4": 200},
-        ...          "sample_weight": {"4": 1_000.0}}
-        >>> awaited_audits(young), awaited_audits(young | {"labels": 1_500})
-        (1000.0, None)
-    """
-    if row.get("labels") is None or _count(row, "assumed"):
-        return None
-    weight = _weight(row, "weight_sum")
-    total = _sampled_total(row) or SampledTotal(weight, 0.0)
-    return weight if weight and total.awaited(_count(row, "labels")) else None
 
 
 def _count(row: Mapping[str, Any], name: str) -> int:

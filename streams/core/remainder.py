@@ -10,6 +10,13 @@ from streams.core.binomial import Z_95, Limits, Weighed, share_limits
 
 _NORMAL = NormalDist()
 
+TWICE = 1.3
+"""Labels that audits stand for, by labels there are, beyond which some count more than once: two programmes over all labels give
+about 2."""
+
+SURE = 4.0
+"""Standard deviations that the labels which audits stand for must lie above those there are, too."""
+
 
 class SampledTotal(NamedTuple):
     """A number of labels that is not counted but estimated by Σ1/π of the audits that were drawn from them.
@@ -52,6 +59,20 @@ class SampledTotal(NamedTuple):
             (False, True)
         """
         return 2 * self.limits()[1] < labels
+
+    def too_many(self, labels: int) -> bool:
+        """Tell whether audits that stand for these stand surely for far more than some labels, so that a π is named wrongly.
+
+        In expectation they stand for no more than there are, also where audits come late (Horvitz and Thompson, JASA 47, 1952).
+
+        Args:
+            labels: How many labels there are.
+
+        Example:
+            >>> SampledTotal(20_000.0, 19.0).too_many(10_000), SampledTotal(1_000.0, 49.0).too_many(500)
+            (True, False)
+        """
+        return self.labels > TWICE * labels and self.limits(SURE)[0] > labels
 
 
 class BoundedTotal(NamedTuple):

@@ -16,6 +16,7 @@ from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.core.row_layout import Layout, Parts, RowJson, parts_of, ratio
 from streams.core.rowcodec import json_bytes
 from streams.core.scope_state import PaneRow, ScopeState, WindowRow
+from streams.core.stand_for import stand_for
 from streams.core.time_text import rfc3339
 from streams.core.value_quality import pairs_of, value_quality
 from streams.models import measures
@@ -53,6 +54,7 @@ def accuracy(parts: Parts, *, labels_known: bool = True) -> RowJson:
         row["critical_error_low_ratio"],
         row["critical_error_high_ratio"],
     ) = estimates[1]
+    row["audits_stand_for"] = stand_for(row)
     row["values"], row["confusion"] = value_quality(pairs_of(parts.counts, parts.confusion), row)
     row["examples"] = sorted(parts.examples)[:20]
     return row

@@ -109,8 +109,8 @@ TABLE_ROW = Format(
     "2: incomparable, overlap_incomparable, open_as_of, the version; 2.1: partial; 2.2: recovered and phi of evidence; 2.3: assumed, "
     "sample_…; 2.4: the estimate of accuracy and its interval; "
     "2.5: that of critical errors, weighted precision and recall; "
-    "2.6: breach_at_by_arrival; 2.7: breach_at_low, breach_at_high",
-    7,
+    "2.6: breach_at_by_arrival; 2.7: breach_at_low, breach_at_high; 2.8: audits_stand_for",
+    8,
 )
 INCIDENT = Format(
     "an incident",

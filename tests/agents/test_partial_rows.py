@@ -51,8 +51,13 @@ def test_people_see_that_audits_are_awaited_and_that_labels_never_came() -> None
     row |= {"weight_sum": 1_000.0, "sample_audited": {"16": 50}, "sample_weight": {"16": 1_000.0}}
     assert mark_of(row) == " (awaits audits: they stand for 17% of labels)"
     assert mark_of(row | {"labels": 1_100}) == ""
-    assert mark_of(row | {"assumed": 1, "audited": 51}) == "", "those stand for all the labels that are left"
-    assert mark_of(row | {"labels": None}) == "", "labels are not counted there"
+    silent = row | {"assumed": 1, "audited": 51, "correct": 51, "assumed_correct": 1}
+    assert mark_of(silent) == " (audits that say nothing of sampling are taken for 83% of labels)"
+    assert mark_of(silent | {"labels": 1_100}) == ""
+    assert mark_of(row | {"labels": None}) == " (audits only: labels are not counted there)"
+    assert mark_of(row | {"labels": None, "audited": 0}) == ""
+    assert mark_of(row | {"labels": 300}) == " (audits stand for too many labels: a probability is named wrongly)"
+    assert mark_of(row | {"labels": 700}) == "", "50 audits at 1/20 may well be drawn of 700 labels"
     assert mark_of(row | {"labels": 0}) == " (its labels never came)"
     assert mark_of(row | {"labels": 0, "audited": 0}) == ""
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from floorwatch.analysis.quality.comparison import VendorStratum, compare_vendors, standardised
 from floorwatch.analysis.quality.counts import Counts
 from streams.core.binomial import Weighed, interval_limits, share_limits
+from streams.core.counters import NANO
 from streams.core.proportions import Interval, difference, difference_of
 
 HARD, EASY = ("hate", "P1", "de"), ("spam", "P2", "de")
@@ -21,8 +22,14 @@ def stratum(vendor: str, mix: tuple[str, str, str], labels: int, n: int, right: 
     key = ("stratum", vendor, *mix)
     found: Counts = {(*key, "labels"): labels, (*key, "n"): n, (*key, "right"): right}
     if w:
-        found |= {(*key, "sampled"): n, (*key, "w"): n * w, (*key, "w2"): n * w * w, (*key, "wr"): right * w}
-        found[*key, "w2r"] = right * w * w
+        weight = w * NANO
+        found |= {
+            (*key, "sampled"): n,
+            (*key, "w"): n * weight,
+            (*key, "w2"): n * weight**2,
+            (*key, "wr"): right * weight,
+        }
+        found[*key, "w2r"] = right * weight**2
     return {name: amount for name, amount in found.items() if amount}
 
 
@@ -91,15 +98,29 @@ def test_weights_count_where_there_are_any() -> None:
     counts = {
         **stratum("bpo-a", HARD, 100, 40, 40, w=5),
         **stratum("bpo-b", HARD, 100, 40, 30, w=2),
-        **stratum("bpo-b", EASY, 100, 40, 0),
+        **stratum("bpo-b", EASY, 60, 24, 0),
     }
     found = compare_vendors(counts)
     assert found.weighted
-    assert found.coverage_ratio == pytest.approx(2 / 3)
+    assert found.coverage_ratio == pytest.approx(200 / 260)
     assert {one.vendor: one.standardised.value for one in found.standings if one.standardised} == {
         "bpo-a": 1.0,
         "bpo-b": 0.75,
     }
+
+
+@pytest.mark.parametrize(("labels", "compared"), [(400, True), (4_000, False)])
+def test_a_vendor_that_awaits_most_of_its_audits_is_left_out(labels: int, compared: bool) -> None:
+    """bpo-b's 40 audits at 1/5 stand for 200 labels: enough of 400, few of 4,000, whose others are audited later."""
+    counts = {
+        **stratum("bpo-a", HARD, 300, 60, 57, w=5),
+        **stratum("bpo-b", HARD, labels, 40, 20, w=5),
+        **stratum("bpo-c", HARD, 300, 60, 57, w=5),
+    }
+    found = compare_vendors(counts)
+    assert {one.vendor for one in found.standings} == {"bpo-a", "bpo-c", *(["bpo-b"] if compared else [])}
+    said = {"bpo-b": "it awaits audits: those with a known probability stand for 200 of 4,000 labels so far"}
+    assert found.left_out == ({} if compared else said)
 
 
 def test_audits_of_unequal_weight_are_worth_fewer_plain_ones() -> None:
@@ -107,8 +128,8 @@ def test_audits_of_unequal_weight_are_worth_fewer_plain_ones() -> None:
 
     def mixed(vendor: str, right: int) -> Counts:
         key = ("stratum", vendor, *HARD)
-        sums = {"labels": 400, "n": 80, "right": 2 * right, "sampled": 80, "w": 400, "w2": 3_280, "wr": 10 * right}
-        sums["w2r"] = 82 * right
+        sums = {"labels": 400, "n": 80, "right": 2 * right, "sampled": 80, "w": 400 * NANO, "w2": 3_280 * NANO**2}
+        sums |= {"wr": 10 * right * NANO, "w2r": 82 * right * NANO**2}
         return {(*key, name): amount for name, amount in sums.items()}
 
     found = compare_vendors({**mixed("bpo-a", 30), **mixed("bpo-b", 20)})

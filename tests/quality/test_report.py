@@ -15,6 +15,7 @@ from floorwatch.analysis.quality.quality_report import ALL, QualityReport, as_js
 from floorwatch.analysis.quality.quality_text import agreement_words, render
 from floorwatch.replay.recount import Range
 from floorwatch.simulate.config import Scenario
+from streams.core import counters as c
 from streams.core.policy import HOUR_MS, CorePolicy
 from tests.quality.test_comparison import EASY, HARD, stratum
 from tests.quality.test_guidelines import RISING, guide
@@ -102,6 +103,38 @@ def test_vendors_and_guidelines_are_told_in_words() -> None:
     assert "worse than the others" in shown
     assert "tiny is left out: too few audits to say: 2, at least 30 are needed." in shown
     assert "no audit named its sampling probability" in shown
+
+
+@pytest.mark.parametrize(
+    ("audits", "said", "mark"),
+    [
+        (
+            50,
+            "Awaits audits: those with a known probability stand for about 200 of 1,000 labels so far.",
+            "(awaits audits)",
+        ),
+        (250, None, None),
+        (
+            500,
+            "Audits stand for 2,000 labels (Σ1/probability), and there are 1,000",
+            "(audits stand for too many labels)",
+        ),
+    ],
+)
+def test_it_is_told_where_audits_stand_for_few_labels_or_too_many(
+    audits: int, said: str | None, mark: str | None
+) -> None:
+    counts: Counts = {("labels",): 1_000}
+    weight = audits * 4 * c.NANO
+    drawn = {c.AUDITED: audits, c.CORRECT: audits, c.WEIGHT_NANO: weight, c.WEIGHT_CORRECT_NANO: weight}
+    drawn |= {c.CLASS_AUDITED + 2: audits, c.CLASS_WEIGHT_NANO + 2: weight}
+    counts |= {("row", counter): amount for counter, amount in drawn.items()}
+    found = report({ALL: counts}, Range(0, 1), None)
+    shown = " ".join(text_of(found).split())
+    for words in ("Awaits audits", "Audits stand for", "(awaits audits)", "(audits stand for too many labels)"):
+        assert (words in shown) == any(words in one for one in (said, mark) if one is not None), words
+    assert said is None or said in shown
+    assert found.groups[0].overview.accuracy is not None, "the estimate stays"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,12 @@ from functools import partial
 from floorwatch.analysis.quality.counts import Counts, Key, section
 from floorwatch.analysis.quality.judged_labels import JudgedLabel
 from streams.core.binomial import SEEN, TAIL, Weighed, share_limits
+from streams.core.counters import NANO
+from streams.core.formatting import plural
 from streams.core.multiplicity import holm
 from streams.core.policy import DIMENSIONS
 from streams.core.proportions import Interval, difference_of
+from streams.core.remainder import SampledTotal
 
 FEW_AUDITS = 30
 """Fewer sampled audits of a vendor in the common strata say too little."""
@@ -127,20 +130,28 @@ class Comparison:
 def compare_vendors(counts: Counts) -> Comparison:
     """Return vendors standardised to the common mix.
 
+    A vendor whose audits stand for less than half of its labels so far is left out: flagged work is often audited first.
     Only strata in which every compared vendor has audits are compared, weighted by all vendors' labels there. While those
     strata hold less than half of all labels, the vendor that covers least is left out, and named.
 
     Source: direct standardisation (Breslow, Day 1987, chapter 2).
     """
     volumes, cells, raw, weighted = _strata(counts)
+    stands = _stands(counts)
     total = sum(volumes.values())
     vendors = sorted({vendor for vendor, _ in cells} | set(raw))
     left_out: dict[str, str] = {}
     compared = []
     for vendor in vendors:
         audits = sum(cell.audits for (who, _), cell in cells.items() if who == vendor)
+        labels, stand_for = stands[vendor]
         if audits < FEW_AUDITS:
             left_out[vendor] = f"too few audits to say: {audits}, at least {FEW_AUDITS} are needed"
+        elif weighted and stand_for.awaited(labels):
+            left_out[vendor] = (
+                f"it awaits audits: those with a known probability stand for {stand_for.labels:,.0f} of {plural(labels, 'label')} "
+                "so far"
+            )
         else:
             compared.append(vendor)
     common = _common(compared, volumes, cells)
@@ -160,8 +171,8 @@ def compare_vendors(counts: Counts) -> Comparison:
     sides = {vendor: _against_others(vendor, compared, mix, cells) for vendor in compared}
     clear = holm([partial(_differs, *sides[vendor], mix) for vendor in compared])
     standings = [
-        _standing(vendor, stands, mix, *sides[vendor], raw[vendor])
-        for vendor, stands in zip(compared, clear, strict=True)
+        _standing(vendor, differs, mix, *sides[vendor], raw[vendor])
+        for vendor, differs in zip(compared, clear, strict=True)
     ]
     standings.sort(key=lambda s: (-(s.standardised.value if s.standardised is not None else 0.0), s.vendor))
     return Comparison(standings, left_out, coverage, empty, weighted)
@@ -189,6 +200,19 @@ def _strata(
         elif not weighted and of.get("n", 0):
             cells[vendor, stratum] = VendorStratum(of.get("right", 0) / of["n"], of["n"], of["n"])
     return volumes, cells, raw, weighted
+
+
+def _stands(counts: Counts) -> dict[str, tuple[int, SampledTotal]]:
+    """Return by vendor how many labels it has, and for how many its audits stand whose sampling probability is known."""
+    sums: dict[str, dict[str, int]] = {}
+    for (vendor, *_, what), amount in section(counts, "stratum"):
+        of = sums.setdefault(str(vendor), {})
+        of[str(what)] = of.get(str(what), 0) + amount
+    found = {}
+    for vendor, of in sums.items():
+        weight, squares = of.get("w", 0) / NANO, of.get("w2", 0) / NANO / NANO
+        found[vendor] = of.get("labels", 0), SampledTotal(weight, max(0.0, squares / weight - 1) if weight else 0.0)
+    return found
 
 
 def _common(vendors: list[str], volumes: dict[Mix, int], cells: dict[tuple[str, Mix], VendorStratum]) -> list[Mix]:

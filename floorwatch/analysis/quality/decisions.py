@@ -16,6 +16,7 @@ from streams.core.estimates import accuracy_drawn, accuracy_share
 from streams.core.facts import Audit
 from streams.core.proportions import Interval, proportion
 from streams.core.row_layout import parts_of
+from streams.core.stand_for import StandFor
 from streams.core.tables import accuracy
 
 FEW_AUDITS = 30
@@ -287,6 +288,9 @@ class Overview:
             are. Estimated from those with a known probability, where there are none from those assumed random; None without any.
         errors: Wrong labels by (error class, severity), most first.
         technical: Of those, technical ones: shown, not held against a person.
+        weight_sum: For how many labels the audits stand whose sampling probability is known, Σ1/π.
+        audits_stand_for: ``few`` where that is surely less than half of the labels, so that nothing may be judged yet, ``many`` where
+            it is surely far more than there are (``streams.core.stand_for``).
     """
 
     labels: int
@@ -304,6 +308,8 @@ class Overview:
     kinds: dict[str, tuple[Interval | None, int]]
     errors: list[tuple[str, str, int]]
     technical: int
+    weight_sum: float
+    audits_stand_for: StandFor | None
 
     @property
     def enough(self) -> bool:
@@ -335,6 +341,8 @@ def overview(counts: Counts) -> Overview:
         {kind: _of_kind(counts, kind) for kind in AUDIT_KINDS},
         sorted(errors, key=lambda error: (-error[2], error[0], error[1])),
         sum(n for error, _, n in errors if error == "technical"),
+        row["weight_sum"],
+        row["audits_stand_for"],
     )
 
 

@@ -47,6 +47,7 @@ def render(report: QualityReport) -> Iterator[str | DataTable]:
         yield f"Too few random audits to say anything of accuracy: at least {FEW_AUDITS} are needed."
     yield _overview(report)
     yield from _drawn_words(whole)
+    yield from _stand_for_words(whole)
     if whole.errors:
         errors = ", ".join(f"{error} {severity} {n}" for error, severity, n in whole.errors)
         yield f"Wrong labels: {errors}." + (
@@ -90,6 +91,22 @@ def _drawn_words(whole: Overview) -> Iterator[str]:
         yield f"Accuracy is of {plural(whole.random, 'random audit')}: {', '.join(said)}."
 
 
+def _stand_for_words(whole: Overview) -> Iterator[str]:
+    """Yield what to say where audits stand for few of the labels, or for more than there are."""
+    labels = f"{whole.weight_sum:,.0f} of {plural(whole.labels, 'label')}"
+    if whole.audits_stand_for == "few":
+        yield (
+            f"Awaits audits: those with a known probability stand for about {labels} so far. Most are still to come, or most work is "
+            "never audited; flagged work is often audited first, so judge nobody by these numbers. Look again when audits are in, or "
+            "take a longer --window."
+        )
+    elif whole.audits_stand_for == "many":
+        yield (
+            f"Audits stand for {whole.weight_sum:,.0f} labels (Σ1/probability), and there are {whole.labels:,}: a probability is named "
+            "wrongly. Send with each audit the label's chance of being audited by any programme (docs/meaning.md)."
+        )
+
+
 def _values(values: list[PolicyValueQuality]) -> Iterator[str | DataTable]:
     weighted = (
         "weighted by 1/probability" if any(one.weighted for one in values) else "audits assumed random, each alike"
@@ -109,8 +126,12 @@ def _values(values: list[PolicyValueQuality]) -> Iterator[str | DataTable]:
         )
 
 
+_MARKS = {None: "", "few": " (awaits audits)", "many": " (audits stand for too many labels)"}
+
+
 def _named(group: GroupQuality) -> str:
-    return "(not given)" if group.name is None else group.name or "all"
+    name = "(not given)" if group.name is None else group.name or "all"
+    return name + _MARKS[group.overview.audits_stand_for]
 
 
 def _share(share: SampledShare) -> str:

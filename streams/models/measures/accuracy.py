@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from streams.models.measures.records import (
-    Beside,
-    Column,
-    Computed,
-    Count,
-    Family,
-    Meaning,
-    Ratio,
-    Series,
-)
+from typing import Literal
+
+from streams.models.measures.records import Beside, Column, Computed, Count, Family, Meaning, Ratio, Series
 from streams.models.measures.registry import registry
 
 NANO = 1_000_000_000
@@ -263,6 +256,13 @@ accuracy.show(
     Ratio((AUDITED,), (LABELS,)),
     Series("audit_coverage_ratio", "Share of the window's labels that are audited."),
     Beside("audited"),
+)
+accuracy.show(
+    "audits_stand_for",
+    "none",
+    "few: the audits with a known probability surely stand for less than half of the labels; many: for far more than there are.",
+    Computed(Literal["few", "many"] | None),
+    Meaning("What is surely wrong with Σ1/π ([awaited audits](statistics.md#awaited-audits)); null mostly."),
 )
 SEVERITY_UNSPECIFIED = registry.family(20, "severity", SEVERITIES)
 SEVERITY_CRITICAL = SEVERITY_UNSPECIFIED + SEVERITIES.index("critical")
