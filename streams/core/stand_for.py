@@ -1,6 +1,6 @@
 """What the audits of a row stand for, against the labels it has: too few of them to judge anybody by, or more than there are. Pure.
 
-Flagged work is often audited within the hour and the rest days later. Until then an estimate is of the flagged part (ADR 53).
+Flagged work is often audited within the hour and the rest days later. Until then an estimate is of the flagged part (ADR 55).
 """
 
 from __future__ import annotations
