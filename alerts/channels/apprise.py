@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from alerts import escape
 from alerts.channels.base import ChannelError, ChannelFault
-from alerts.channels.message import message_for, short_message
+from alerts.channels.message import message_within, short_message
 from alerts.outgoing import Notification
 from streams.core.formatting import printable
 
@@ -84,7 +84,8 @@ class AppriseChannel:
         self._target: Any = target[0]
         self.sink, self._format = _sink(self._target)
         self._title_in_body = self.sink is escape.MARKDOWN or self._target.title_maxlen <= 0
-        self._short = self._target.body_maxlen <= _SMS
+        self._most_title, self._most_body = int(self._target.title_maxlen), int(self._target.body_maxlen)
+        self._short = self._most_body <= _SMS
 
     async def send(self, note: Notification, idempotency_key: str) -> None:  # noqa: ARG002 - part of the protocol
         """Send it.
@@ -96,9 +97,10 @@ class AppriseChannel:
             raise ChannelError(f"channel {self.name}: {MOST_CALLS} earlier calls still hang; waiting for one to end")
         kind = "success" if note.step.startswith("resolved") else _TYPES.get(note.severity, "info")
         if self._short:
-            text = short_message(note, self._target.body_maxlen)
+            text = short_message(note, self._most_body)
         else:
-            text = message_for(note, self.sink, title_in_body=self._title_in_body)
+            most = self._most_title, self._most_body
+            text = message_within(note, self.sink, *most, title_in_body=self._title_in_body)
         done: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
         options = {"body": text.body, "title": text.title, "notify_type": kind, "body_format": self._format}
         options["overflow"] = "truncate" if self._short else "split"
