@@ -23,11 +23,12 @@ def up(
     var: Annotated[Path, typer.Option(envvar="FLOORWATCH_VAR", help="Journal, logs and state.")] = Path("var"),
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes the last one used, or a free one.")] = 0,
+    web_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the pages behind links; 0 as above.")] = 0,
     metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the first worker; 0 as above.")] = 0,
     demo_floor: Annotated[bool, typer.Option("--demo-floor", help="Play a simulated floor too.")] = False,
     config: ConfigFileOption = None,
 ) -> None:
-    """Run broker, Redis, gateway and workers on free loopback ports. Events accepted before are replayed."""
+    """Run broker, Redis, gateway, web pages and workers on free loopback ports. Events accepted before are replayed."""
     import asyncio
 
     from floorwatch.embedded.child_process import StartError
@@ -35,7 +36,15 @@ def up(
     from floorwatch.embedded.state import AlreadyRunning
 
     console = wide_console()
-    plan = make_plan(var, config=config, workers=workers, gateway_port=gateway_port, metrics_port=metrics_port)
+    plan = make_plan(
+        var,
+        config=config,
+        workers=workers,
+        gateway_port=gateway_port,
+        web=True,
+        web_port=web_port,
+        metrics_port=metrics_port,
+    )
     say_faults(config)
     try:
         asyncio.run(_up(plan, console, demo_floor=demo_floor))

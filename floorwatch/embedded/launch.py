@@ -19,6 +19,8 @@ def make_plan(
     workers: int = 1,
     gateway: bool = True,
     gateway_port: int = 0,
+    web: bool = False,
+    web_port: int = 0,
     metrics_port: int = 0,
     extra_env: Mapping[str, str] | None = None,
 ) -> StackPlan:
@@ -30,6 +32,8 @@ def make_plan(
         workers: Worker processes.
         gateway: Whether to run the HTTP gateway.
         gateway_port: 0 takes the last one used, or a free one.
+        web: Whether to serve the pages behind links of messages.
+        web_port: 0 as above, or that of the configuration where it says how people reach the pages.
         metrics_port: Of the first worker; 0 as above.
         extra_env: Added to the environment of gateway and workers.
 
@@ -40,11 +44,15 @@ def make_plan(
 
     env = {**os.environ, **(extra_env or {})}
     settings = load(config, env, channels="tolerated", process="all" if gateway else "worker")
+    configured = bool(settings.web.url or settings.web.keys)
     return StackPlan(
         var,
         workers=workers,
         gateway=gateway,
         gateway_port=gateway_port,
+        web=web,
+        web_port=web_port or (settings.web.port if configured else 0),
+        web_configured=configured,
         metrics_port=metrics_port or settings.metrics.port,
         partitions=settings.kafka.partitions,
         topic_prefix=settings.kafka.topic_prefix,

@@ -19,6 +19,7 @@ BROKER = "broker"
 VALKEY = "valkey"
 SHIPPER = "shipper"
 GATEWAY = "gateway"
+WEB = "web"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class StackPlan:
         workers: How many worker processes.
         gateway: Whether to run the HTTP gateway.
         gateway_port: TCP port; 0 takes the last one used, or a free one.
+        web: Whether to serve the pages behind links of messages.
+        web_port: TCP port; as above.
+        web_configured: The configuration says how people reach the pages, or has keys for links. Else the links of messages lead to
+            the stack's own pages, and are signed with a key of the stack.
         metrics_port: Of the first worker; as above. Further workers take free ones.
         partitions: Of each topic.
         topic_prefix: Put before each topic.
@@ -38,6 +43,7 @@ class StackPlan:
         config_file: Configuration handed on to gateway and workers.
         worker_argv: Command of a worker.
         gateway_argv: Command of the gateway.
+        web_argv: Command of the pages.
         extra_env: Added to the environment of gateway and workers.
     """
 
@@ -45,6 +51,9 @@ class StackPlan:
     workers: int = 1
     gateway: bool = True
     gateway_port: int = 0
+    web: bool = False
+    web_port: int = 0
+    web_configured: bool = False
     metrics_port: int = 0
     partitions: int = 4
     topic_prefix: str = "floorwatch."
@@ -53,12 +62,18 @@ class StackPlan:
     config_file: Path | None = None
     worker_argv: Sequence[str] = (sys.executable, "-m", "floorwatch", "worker")
     gateway_argv: Sequence[str] = (sys.executable, "-m", "floorwatch", "gateway")
+    web_argv: Sequence[str] = (sys.executable, "-m", "floorwatch", "web")
     extra_env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> Paths:
         """Where things are kept."""
         return Paths(self.var)
+
+    @property
+    def serving(self) -> list[str]:
+        """Names of the processes that people and tools call: the gateway and the pages, where they run."""
+        return [name for name, runs in ((GATEWAY, self.gateway), (WEB, self.web)) if runs]
 
     @property
     def worker_names(self) -> list[str]:
@@ -68,7 +83,7 @@ class StackPlan:
 
 @dataclass(frozen=True)
 class Ports:
-    """TCP ports by process name: broker, valkey, gateway, and each worker's metrics."""
+    """TCP ports by process name: broker, valkey, gateway, web, and each worker's metrics."""
 
     by_name: Mapping[str, int]
 
@@ -83,15 +98,14 @@ class Ports:
         return redis_url(self.by_name[VALKEY])
 
     def http(self, name: str, path: str = "") -> str:
-        """Return a URL of the gateway or of a worker."""
+        """Return a URL of the gateway, of the pages or of a worker."""
         return f"http://{LOOPBACK}:{self.by_name[name]}{path}"
 
 
 def urls_of(plan: StackPlan, ports: Ports) -> dict[str, str]:
-    """Return the addresses other commands need: kafka, redis, gateway, metrics, metrics-2 and so on."""
+    """Return the addresses other commands need: kafka, redis, gateway, web, metrics, metrics-2 and so on."""
     urls = {"kafka": ports.kafka, "redis": ports.redis}
-    if plan.gateway:
-        urls["gateway"] = ports.http(GATEWAY)
+    urls.update((name, ports.http(name)) for name in plan.serving)
     for index, name in enumerate(plan.worker_names):
         urls["metrics" if index == 0 else f"metrics-{index + 1}"] = ports.http(name, "/metrics")
     return urls
@@ -134,6 +148,17 @@ def gateway_spec(plan: StackPlan, ports: Ports) -> ChildSpec:
     )
 
 
+def web_spec(plan: StackPlan, ports: Ports) -> ChildSpec:
+    """Return how to run the pages behind links of messages."""
+    env = {**_environment(plan, ports), "FLOORWATCH_WEB__PORT": str(ports.by_name[WEB])}
+    if not plan.web_configured:
+        env["FLOORWATCH_WEB__HOST"] = LOOPBACK
+    url = ports.http(WEB, "/healthz")
+    return ChildSpec(
+        WEB, plan.web_argv, plan.paths.log / "web.log", lambda: answers_http(url), env=env, ready_timeout_s=30
+    )
+
+
 def worker_spec(plan: StackPlan, ports: Ports, name: str) -> ChildSpec:
     """Return how to run one worker."""
     env = {**_environment(plan, ports), "FLOORWATCH_METRICS__PORT": str(ports.by_name[name])}
@@ -166,6 +191,9 @@ def _environment(plan: StackPlan, ports: Ports) -> dict[str, str]:
         "FLOORWATCH_REDIS__PASSWORD_FILE": str(plan.paths.redis_password.resolve()),
         "FLOORWATCH_REDIS__PREFIX": plan.redis_prefix,
     }
+    if plan.web and not plan.web_configured:
+        env["FLOORWATCH_WEB__URL"] = ports.http(WEB)
+        env["FLOORWATCH_WEB__LINK_KEYS_FILE"] = str(plan.paths.link_keys.resolve())
     if plan.config_file is not None:
         env["FLOORWATCH_CONFIG"] = str(plan.config_file.resolve())
     return env

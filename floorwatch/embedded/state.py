@@ -55,6 +55,11 @@ class Paths:
         return self.run / "redis.password"
 
     @property
+    def link_keys(self) -> Path:
+        """File whose content signs the links of messages where the configuration has no key; only its owner can read it."""
+        return self.run / "link.keys"
+
+    @property
     def journal(self) -> Path:
         """Everything accepted. Only this cannot be made again."""
         return self.var / "journal"
@@ -98,7 +103,15 @@ def open_to_others(paths: Paths) -> list[Path]:
 
 def redis_password(paths: Paths) -> str:
     """Return the password of the embedded Redis, made once for a folder."""
-    file = paths.redis_password
+    return _made_once(paths.redis_password)
+
+
+def link_key(paths: Paths) -> str:
+    """Return the key that signs links of messages, made once for a folder: links of before a restart stay good."""
+    return _made_once(paths.link_keys)
+
+
+def _made_once(file: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
         if known := file.read_text(encoding="ascii").strip():
             return known

@@ -30,15 +30,17 @@ from floorwatch.embedded.stack_plan import (
     GATEWAY,
     SHIPPER,
     VALKEY,
+    WEB,
     Ports,
     StackPlan,
     gateway_spec,
     shipper_spec,
     urls_of,
+    web_spec,
     worker_spec,
 )
 from floorwatch.embedded.stack_register import forget, register
-from floorwatch.embedded.state import StackLock, end_orphans, make_private, redis_password, write_state
+from floorwatch.embedded.state import StackLock, end_orphans, link_key, make_private, redis_password, write_state
 from floorwatch.embedded.status import Report, Status, nobody
 from floorwatch.embedded.valkey import forget_rows, valkey_spec
 from floorwatch.sdk.stacks import ProcessMark, StackState, mark_of, read_state
@@ -80,7 +82,7 @@ class Stack:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Addresses of the stack: kafka, redis, gateway, metrics."""
+        """Addresses of the stack: kafka, redis, gateway, web, metrics."""
         return urls_of(self.plan, self.ports)
 
     async def start(self) -> None:
@@ -96,9 +98,11 @@ class Stack:
                 self._report(Status(name, "ended", "left over from an earlier run"))
             await asyncio.to_thread(make_private, self.plan.paths)
             self.redis_password = redis_password(self.plan.paths)
+            if self.plan.web and not self.plan.web_configured:
+                link_key(self.plan.paths)
             await self._with_room(self._start_servers)
             await self._with_room(self._begin_epoch, [SHIPPER, *self.plan.worker_names])
-            names = [*([GATEWAY] if self.plan.gateway else []), *self.plan.worker_names]
+            names = [*self.plan.serving, *self.plan.worker_names]
             await asyncio.gather(*(self._children[name].wait_ready() for name in names))
             for name in names:
                 self._report(Status(name, "ready", self._address(name)))
@@ -126,7 +130,7 @@ class Stack:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
             self._loop_task = None
-        await self._stop_children([GATEWAY])
+        await self._stop_children([GATEWAY, WEB])
         await self._stop_children([SHIPPER])
         await self._stop_children(self.plan.worker_names)
         await self._stop_children([BROKER, VALKEY])
@@ -202,12 +206,11 @@ class Stack:
         known = read_state(self.plan.var)
         last = known.ports if known is not None and not fresh else {}
         wanted = {name: last.get(name, 0) for name in (BROKER, VALKEY)}
-        if self.plan.gateway:
-            wanted[GATEWAY] = self.plan.gateway_port or last.get(GATEWAY, 0)
+        asked = {GATEWAY: self.plan.gateway_port, WEB: self.plan.web_port, "worker-1": self.plan.metrics_port}
+        wanted.update((name, asked[name] or last.get(name, 0)) for name in self.plan.serving)
         for index, name in enumerate(self.plan.worker_names):
             wanted[name] = (self.plan.metrics_port if index == 0 else 0) or last.get(name, 0)
         self.ports = Ports({name: free_port(port) for name, port in wanted.items()})
-        asked = {GATEWAY: self.plan.gateway_port, "worker-1": self.plan.metrics_port}
         for name, port in asked.items():
             if port and self.ports.by_name.get(name, port) != port:
                 raise StartError(f"port {port} for {name} is in use; stop what listens there or choose another")
@@ -222,8 +225,9 @@ class Stack:
         await self._start(shipper_spec(self.plan, self.ports, self.epoch))
         for name in self.plan.worker_names:
             await self._start(worker_spec(self.plan, self.ports, name))
-        if self.plan.gateway and not self._running(GATEWAY):
-            await self._start(gateway_spec(self.plan, self.ports))
+        for name, spec in ((GATEWAY, gateway_spec), (WEB, web_spec)):
+            if name in self.plan.serving and not self._running(name):
+                await self._start(spec(self.plan, self.ports))
 
     async def _start(self, spec: ChildSpec, *, wait: bool = False) -> None:
         self._report(Status(spec.name, "starting"))
@@ -357,7 +361,7 @@ class Stack:
             return self.ports.kafka
         if name == VALKEY:
             return self.ports.redis
-        if name == GATEWAY:
+        if name in (GATEWAY, WEB):
             return self.ports.http(name)
         return self.ports.http(name, "/metrics") if name in self.ports.by_name else ""
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,7 @@ def test_the_walk(person: Person) -> None:
             else:
                 person.shown(name, wanted)
         wait_for(running[1], logs["receiver"], (RUNG,))
+        acknowledge(person, logs["receiver"].read_text())
         ask(person)
     finally:
         for process in running[1:]:
@@ -258,6 +260,16 @@ def test_the_walk(person: Person) -> None:
             process.wait()
         if running:
             stop(running[0], logs["up"])
+
+
+def acknowledge(person: Person, printed: str) -> None:
+    """Open the link that the receiver printed, press the button, and look at the incident."""
+    link = re.findall(r"(?m)^bpo-b: accuracy .*\n(http://127\.0\.0\.1:\d+/a/\S+)$", printed)[-1]
+    with urllib.request.urlopen(link) as page:
+        assert "Yes, I have it" in page.read().decode()
+    with urllib.request.urlopen(link, data=b"by=Mei") as page:
+        assert "Acknowledged" in page.read().decode()
+    person.shown("floorwatch incidents", (r"acknowledged",))
 
 
 def stop(up: subprocess.Popen[str], log: Path) -> None:
