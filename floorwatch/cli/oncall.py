@@ -27,7 +27,7 @@ from floorwatch.cli.plans import (
     time_of,
 )
 from floorwatch.output.reader_zone import local_instant, local_times_in
-from floorwatch.output.terminal import json_line, say, say_json_text, say_lines
+from floorwatch.output.terminal import json_line, say, say_crlf_lines, say_json_text, say_lines
 from streams.models.timestamps import DAY_MS
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def export(
     begin_ms, end_ms = _shown_span(begin, end, now_ms(), _EXPORTED_MS)
     _, policy, facts = _known(config, var)
     (chosen,) = _chosen(policy, schedule)
-    sys.stdout.write(to_ical(chosen, facts, begin_ms, end_ms).decode())
+    say_crlf_lines(to_ical(chosen, facts, begin_ms, end_ms).decode())
 
 
 def _policy(settings: FloorwatchConfig) -> RoutingPolicy:

@@ -110,14 +110,22 @@ def known_plans(settings: FloorwatchConfig) -> RotaFacts | None:
     """Return what the workers know to be planned; None where none has written it yet.
 
     Raises:
-        typer.Exit: 1 where Redis does not answer.
+        typer.Exit: 1 where Redis does not answer, or holds what is no plan.
+        NewerFormat: A newer version of Floorwatch wrote it.
     """
+    import msgspec
+
     from alerts.oncall.kept import PLANS, shown_plans
     from config.connect import redis_options
     from floorwatch.cli.incident_records import asked
 
     name = f"{settings.redis.prefix}{PLANS}"
-    return shown_plans(asked(redis_options(settings.redis), lambda client: client.hgetall(name)))
+    found = asked(redis_options(settings.redis), lambda client: client.hgetall(name))
+    try:
+        return shown_plans(found)
+    except msgspec.DecodeError as error:
+        say(f"{name} in Redis cannot be read: {error}. A worker that starts writes it anew.", err=True)
+        raise typer.Exit(1) from None
 
 
 def plans_of(settings: FloorwatchConfig) -> RotaFacts:

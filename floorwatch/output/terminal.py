@@ -52,6 +52,12 @@ def say_lines(lines: Iterable[str], *, err: bool = False) -> None:
         typer.echo(printable(line), err=err)
 
 
+def say_crlf_lines(text: str) -> None:
+    """Print a text whose lines end with CR and LF, as iCalendar has it; each is one line whatever is in it."""
+    lines = text.removesuffix("\r\n").split("\r\n")
+    typer.echo("".join(f"{printable(line)}\r\n" for line in lines), nl=False)
+
+
 def say_json(value: Any, *, indent: bool = False) -> None:
     """Print a value as JSON: on one line, or with an indent for reading."""
     typer.echo(json_text(json.dumps(value, ensure_ascii=False, indent=2)) if indent else json_line(value))

@@ -13,6 +13,7 @@ import floorwatch.cli.oncall
 import floorwatch.cli.plans
 from alerts.codec import encode_input
 from alerts.incident import Override
+from alerts.oncall.ical import occurrences
 from alerts.oncall.kept import PLANS, SHOWN, Plan, plan_key
 from floorwatch.cli import build
 from streams.models.timestamps import parse_rfc3339_ms
@@ -129,6 +130,24 @@ def test_a_calendar_is_imported_once_and_its_strangers_are_told(here: Stack, tmp
     assert len(here.put) == 1
     assert run("import", "pen-rota", "-", input=ICS).exit_code == 0
     assert [one.__class__.__name__ for one in here.put] == ["Calendar", "Calendar"]
+
+
+def test_an_export_is_icalendar_that_names_the_same_people(here: Stack) -> None:
+    here.know(Override("o", "pen", "arif", NOW_MS, NOW_MS + HOUR_MS, "ann", NOW_MS))
+    done = run("export", "pen", "--to", "2026-11-24T10:00:00Z")
+    raw = done.stdout_bytes
+    assert raw.count(b"\n") == raw.count(b"\r\n") > 5
+    found = occurrences(raw.decode(), "UTC", NOW_MS, NOW_MS + HOUR_MS, person_from="summary")
+    assert [(one.from_ms, one.to_ms, one.people) for one in found] == [(NOW_MS, NOW_MS + HOUR_MS, ("arif",))]
+
+
+def test_plans_that_cannot_be_read_are_told(here: Stack, redis_url: str) -> None:
+    here.know()
+    client = blocking_client(redis_url)
+    client.hset(f"floorwatch:{PLANS}", "override/o", b"{")
+    client.close()
+    done = run("now")
+    assert (done.exit_code, "floorwatch:plans in Redis cannot be read" in done.output) == (1, True)
 
 
 @pytest.mark.parametrize(
