@@ -123,3 +123,35 @@ def test_nobody_hears_of_a_merged_incident_while_the_other_is_live(script: list[
     floor.tick(60)
     assert floor.incidents[KEYS["b"]].live
     assert floor.incidents[KEYS["a"]].told_people == told
+
+
+def test_ends_of_merged_incidents_are_one_message_also_where_their_groups_differ() -> None:
+    floor = Floor()
+    apart = {name: structs.replace(route, group_by=("vendor",)) for name, route in ROUTING.routes.items()}
+    floor.scene = Scene(structs.replace(ROUTING, routes=apart), tiers={"accuracy-low-vendor": LOUD.tiers})
+    for name in ("a", "b"):
+        floor.put("on", name, name)
+    floor.tick(0)
+    floor.put("merge", "a", "b")
+    for name in ("a", "b"):
+        floor.put("off", name, name)
+    floor.tick(1)
+    last = [floor.incidents[KEYS[name]].told_people for name in ("a", "b")]
+    assert last[0][0].notice != last[1][0].notice  # the beginnings came apart
+    assert [told[-1].step for told in last] == ["resolved-0", "resolved-0"]
+    assert last[0][-1].notice == last[1][-1].notice
+
+
+def test_a_circle_is_refused() -> None:
+    floor = play(
+        [
+            ("on", "a", "a"),
+            ("on", "b", "b"),
+            ("on", "c", "c"),
+            ("merge", "a", "b"),
+            ("merge", "b", "c"),
+            ("merge", "c", "a"),
+        ]
+    )
+    assert floor.incidents[KEYS["c"]].merged_into is None
+    assert "circle" in merge_fault(floor.incidents[KEYS["c"]], KEYS["a"], floor.incidents.get)

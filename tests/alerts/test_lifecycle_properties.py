@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -98,11 +98,12 @@ def test_actions_open_and_end_no_incident(script: list[tuple[str, int, str]]) ->
     assert seen == [(one is not None and one.live, one and (one.key, one.episode, one.reopened)) for one in plain]
 
 
+@settings(max_examples=100)
 @given(moves, st.integers(1, 3))
 def test_an_action_that_is_repeated_counts_once(script: list[tuple[str, int, str]], times: int) -> None:
     named = [
         structs.replace(event, id=f"a{place}") if isinstance(event, Act) else event
-        for place, event in enumerate(_events(script))
+        for place, event in enumerate(_events([("on", 0, KEYS[0]), ("on", 0, KEYS[0]), *script]))
     ]
     repeated = [one for event in named for one in [event] * (1 + times * isinstance(event, Act))]
     assert _bare(_run(named)[-1]) == _bare(_run(repeated)[-1])
