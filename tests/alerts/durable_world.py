@@ -13,7 +13,7 @@ from alerts.channels.base import ChannelError
 from alerts.codec import decode_input, decode_receipts, encode_input
 from alerts.incident import Receipt
 from alerts.notifier import Notifier
-from alerts.outbox import Outbox, OutboxSettings
+from alerts.outbox import Outbox, OutboxSettings, SendingRate
 from alerts.outgoing import Notification
 from alerts.receipts import NoticeReceipts
 from streams.engine.log import ProducerRecord
@@ -65,6 +65,7 @@ class DurableWorld(World):
         self.killed_behind_receipt = False
         self.fallbacks: dict[str, str] = {}
         self.replaced: dict[str, str] = {}
+        self.rates: dict[str, SendingRate] = {}
         self.outbox = Outbox(redis, lambda: self.now_ms, SETTINGS, prefix="f:", receipts=self._take)
         self.ears = {name: Hearing(name) for name in (*self.routing.channels, *channels)}
         self.stage = self._stage()
@@ -83,7 +84,7 @@ class DurableWorld(World):
             names = (self.replaced.get(name, name) for name in note.channels)
             return tuple(name for name in names if name in self.ears)
 
-        return Notifier(self.outbox, self.ears, chosen, fallbacks=self.fallbacks)
+        return Notifier(self.outbox, self.ears, chosen, fallbacks=self.fallbacks, rates=self.rates)
 
     async def _deliver(self) -> None:
         try:
