@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from alerts.channels.base import ChannelError
-from alerts.deliveries import deliveries, listed
-from alerts.incident import Ack, Outcome, Receipt, Stamp
+from alerts.deliveries import channel_states, deliveries, listed
+from alerts.incident import Ack, Outcome, Receipt, Stamp, Tick
 from alerts.notice import Notice, Target
 from alerts.receipts import NO_CHANNEL, NoticeReceipts, ReceiptBook, received
+from alerts.routing.policy import RoutePolicy, RoutingPolicy
 from tests.alerts.durable_world import Dead, DurableWorld, Hearing, run
 from tests.alerts.incident_world import KEY, Killed, on
 from tests.alerts.machine import signal
@@ -189,18 +190,31 @@ def test_a_notifier_killed_between_answer_and_receipt_sends_it_again_with_the_sa
     run(redis_url, story)
 
 
+BOTH = RoutingPolicy(
+    {name: RoutePolicy(name, ("channel:ops", "channel:mail")) for name in ("default", "lead", "manager")},
+    channels=("ops", "mail"),
+)
+
+
 def test_a_notifier_killed_behind_the_receipt_sends_nothing_again(redis_url: str) -> None:
     async def story(world: DurableWorld) -> None:
         world.killed_behind_receipt = True
         await world.put(on())
         await world.turn()
+        world.ears["mail"].down = True
         await world.settle()
-        assert world.heard() == {("default", "open"): 1}
+        assert world.heard() == {("ops", "open"): 1}
         (state,) = world.states().values()
         held = (await deliveries(world.outbox, [state.id]))[state.id]
-        assert [one.state for one in held] == ["sent"]
+        assert [(one.channel, one.state) for one in held] == [("mail", "waiting"), ("ops", "sent")]
+        (ops,) = [one for one in await channel_states(world.outbox, ["ops"]) if one.name == "ops"]
+        assert (ops.sent, ops.waiting) == (1, 0)
+        world.ears["mail"].down = False
+        await world.settle()
+        assert world.heard() == {("ops", "open"): 1, ("mail", "open"): 1}
+        assert await world.redis.hmget(f"f:{{outbox}}:item:{state.id}", "state", "payload") == [b"done", None]
 
-    run(redis_url, story)
+    run(redis_url, story, how=BOTH)
 
 
 def test_receipts_that_the_log_cannot_take_are_kept_until_it_can(redis_url: str) -> None:
@@ -313,5 +327,32 @@ def test_a_redis_lost_again_while_it_is_filled_is_filled_again(redis_url: str) -
         world.ears["default"].down = False
         await world.settle()
         assert world.heard() == {("default", "open"): 1}
+
+    run(redis_url, story)
+
+
+def test_a_redis_that_restarts_without_its_last_second_gets_what_it_lacks(redis_url: str) -> None:
+    """As with ``appendfsync everysec``: most is there, the last message is not, and what was sent last is noted as waiting."""
+
+    async def story(world: DurableWorld) -> None:
+        default = world.ears["default"]
+        await world.put(on())
+        await world.turn()
+        await world.turn()
+        (first,) = world.states()
+        kept = await world.redis.dump(f"f:{{outbox}}:item:{first}")
+        default.down = True
+        await world.put(on(1, scope={"vendor": "b"}, scope_key="vendor=b"))
+        world.now_ms += 5 * MINUTE_MS
+        await world.put(Tick(world.now_ms))
+        await world.turn()
+        second = next(name for name in world.states() if name != first)
+        await world.redis.delete(f"f:{{outbox}}:item:{second}", "f:{outbox}:due:default")
+        await world.redis.restore(f"f:{{outbox}}:item:{first}", 0, kept, replace=True)
+        await world.redis.set("f:{outbox}:whole", "another run of the server")
+        default.down = False
+        await world.settle()
+        assert [key.partition(":default")[0] for key, _ in default.heard] == [first, second]
+        assert await world.outbox.lost() is False
 
     run(redis_url, story)
