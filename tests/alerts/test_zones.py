@@ -130,7 +130,7 @@ class _Channel:
 
 
 class _Outbox:
-    async def sent(self, _lease: Lease) -> bool:
+    async def sent(self, _lease: Lease, _ref: str = "") -> bool:
         return True
 
 
