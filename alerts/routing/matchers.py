@@ -20,6 +20,7 @@ SEVERITIES: tuple[str, ...] = get_args(Severity)
 
 _SHAPE = re.compile(r"\s*([^\s=!~\"]*)\s*(=~|!~|!=|==|=)\s*(.*?)\s*", re.DOTALL)
 _SIMPLE = re.compile(r"(?:[^\\^$.|?*+()\[\]{}]|\\[^0-9]|\.\*?)*", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ALTERNATIVES = re.compile(r"(?<!\\)\|")
 MOST_RUNS = 2
 """``.*`` in one alternative of a planned matcher: each takes a value's length of steps for each before it."""
@@ -78,6 +79,8 @@ def planned_matcher(text: str) -> Matcher:
         MatcherFault: It may not.
     """
     matcher = parse_matcher(text)
+    if _CONTROL.search(text):
+        raise MatcherFault(f"{text!r} holds a control character", "write the value as `floorwatch incidents` shows it")
     if matcher.op in ("=~", "!~"):
         for part in _ALTERNATIVES.split(matcher.text):
             if not _SIMPLE.fullmatch(part) or part.count(".*") > MOST_RUNS:

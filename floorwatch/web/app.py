@@ -152,7 +152,10 @@ async def _bounded(request: web.Request) -> bytes:
 async def _given(request: web.Request) -> Given:
     if request.content_type != _FORM:
         raise web.HTTPUnsupportedMediaType
-    fields: Any = await request.post()
+    try:
+        fields: Any = await request.post()
+    except (UnicodeDecodeError, LookupError):  # LookupError: a charset that nobody knows
+        raise BadForm("The form is not UTF-8") from None
     return Given(str(fields.get("by", "")), str(fields.get("for", "")), str(fields.get("note", "")))
 
 

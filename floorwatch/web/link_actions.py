@@ -189,10 +189,14 @@ def _wanted(claim: Claim, given: Given, now_ms: int) -> LinkAct:
     return LinkAct(claim.purpose, doer(claim.receiver, name)[:200], now_ms, until_ms, note=note)
 
 
+_JOINS = str.maketrans("", "", "\n\u200c\u200d")
+"""What a comment may hold besides printable characters: lines, and what joins or parts letters and the parts of an emoji."""
+
+
 def _comment(text: str) -> str:
-    text = text.replace("\r\n", "\n").strip()
+    text = text.replace("\r\n", "\n").replace("\t", " ").strip()
     if not text:
         raise BadForm("the comment: write some words")
-    if len(text) > MOST_COMMENT or not text.replace("\n", "").isprintable():
+    if len(text) > MOST_COMMENT or not text.translate(_JOINS).isprintable():
         raise BadForm(f"the comment: write at most {MOST_COMMENT:,} characters, without control characters")
     return text

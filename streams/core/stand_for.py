@@ -11,6 +11,9 @@ from typing import Any, Literal
 from streams.core.estimates import assumed_weight, sampled_total
 from streams.core.remainder import TWICE, SampledTotal
 
+MIN_AUDITS = 30
+"""Audits before it is said that a probability is named wrongly."""
+
 
 def awaited_audits(row: Mapping[str, Any]) -> float | None:
     """Return for how many labels the audits of an accuracy row stand where that is surely less than half of them; None elsewhere.
@@ -42,7 +45,7 @@ def stand_for_too_many(row: Mapping[str, Any]) -> float | None:
     """Return for how many labels the audits of an accuracy row stand where that is surely far more than it has; None elsewhere.
 
     Then a π is named wrongly: two programmes draw from the same labels and each names its own, say. Labels that
-    never came are no sign of it.
+    never came are no sign of it, and neither are fewer than ``MIN_AUDITS`` audits: somebody tries the product with one.
 
     Source: ``SampledTotal.too_many``.
 
@@ -56,7 +59,7 @@ def stand_for_too_many(row: Mapping[str, Any]) -> float | None:
         (20000.0, None)
     """
     labels, weight = int(row.get("labels") or 0), float(row.get("weight_sum") or 0.0)
-    if labels <= 0 or weight <= TWICE * labels:
+    if labels <= 0 or weight <= TWICE * labels or int(row.get("audited") or 0) < MIN_AUDITS:
         return None
     total = sampled_total(row)
     return weight if total is not None and total.too_many(labels) else None

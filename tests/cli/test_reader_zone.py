@@ -63,7 +63,7 @@ def test_times_of_incidents_deliveries_and_forecasts() -> None:
     assert state_words(record) == "open, silenced until Wed 2 Dec 02:06 UTC+8"
     assert evidence_words(record) == "0 of 50 since Wed 2 Dec 02:06 UTC+8"
     assert pending_lines([record], {})[0].endswith("since Wed 2 Dec 02:06 UTC+8")
-    sent = SimpleNamespace(channel="ops", attempts=1, reason="", state="sent", at_ms=AT_MS)
+    sent = SimpleNamespace(channel="ops", attempts=1, reason="", state="sent", at_ms=AT_MS, instead_of="")
     assert words_of(sent) == "ops: delivered Wed 2 Dec 02:06 UTC+8"  # type: ignore[arg-type]
     forecast = {
         "open_by_due": [],

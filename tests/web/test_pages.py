@@ -178,6 +178,19 @@ def test_an_action_that_no_worker_comes_to_says_so(redis_url: str) -> None:
     run(redis_url, story)
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=nonsense"]
+)
+def test_a_form_that_cannot_be_read_is_refused(redis_url: str, kind: str) -> None:
+    async def story(here: Pages) -> None:
+        async with here.http.post(here.link("ack"), data=b"by=\xff\xfe\x00", headers={"Content-Type": kind}) as answer:
+            assert answer.status == 400
+            assert "The form is not UTF-8" in await answer.text()
+        assert here.acts() == []
+
+    run(redis_url, story)
+
+
 def test_forms_and_rates_are_bounded(redis_url: str) -> None:
     few = WebSettings.model_validate(SETTINGS.model_dump() | {"burst_requests": 6, "requests_per_s": 1})
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 from pydantic import SecretStr
-from redis.asyncio import Redis
 
 from alerts.channels.base import ChannelError
 from alerts.channels.message import marked_repeat
@@ -19,6 +18,7 @@ from alerts.channels.slack_posts import Post, RedisPosts, SlackExtras
 from alerts.outgoing import NotedIncident, Notification
 from alerts.settings.channels import SlackSettings
 from tests.alerts.channels.recorder import AT_MS, Answer, Recorder, at_offset, key_of, noted, recording
+from tests.redis_clients import async_client
 
 TOKEN = "xoxb-1-s3cret"
 POSTED = Answer(200, b'{"ok":true,"channel":"C0123","ts":"17.5"}')
@@ -145,7 +145,7 @@ def test_messages_are_remembered_in_redis_and_without_it_nothing_fails(redis_url
     post = Post("C1", "1.2", ("k",), {"stamp": None, "updated_at": "2026-01-01T00:00:00Z"})
 
     async def main() -> None:
-        async with Redis.from_url(redis_url) as redis:
+        async with async_client(redis_url) as redis:
             posts = RedisPosts(redis, "f:{outbox}:")
             await posts.keep("ops", ("k", "l"), post)
             assert await posts.of("ops", ("k", "l", "m")) == [post, post, None]

@@ -17,6 +17,7 @@ from alerts.routing.matchers import (
     implied,
     matcher_text,
     parse_matcher,
+    planned_matcher,
     possible,
 )
 from alerts.routing.policy import Matcher, Subject
@@ -70,6 +71,12 @@ def test_any_text_is_a_matcher_or_a_fault_with_a_hint(text: str) -> None:
     except MatcherFault as fault:
         assert fault.reason
         assert fault.hint
+
+
+@pytest.mark.parametrize("text", ["vendor=a\x00b", "vendor=a\nb", "vendor=a\x7f"])
+def test_a_control_character_is_no_part_of_a_planned_window(text: str) -> None:
+    with pytest.raises(MatcherFault, match="holds a control character"):
+        planned_matcher(text)
 
 
 def test_a_very_long_matcher_is_refused() -> None:
