@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from alerts.channels.message import message_of
 from alerts.channels.slack_blocks import body_of, buttons_of
-from alerts.channels.slack_press import WINDOW_MS, Press, is_signed, press_of, signature
+from alerts.channels.slack_press import WINDOW_MS, BadPress, Press, is_signed, press_of, signature
 from alerts.codec import decode_input
 from alerts.incident import Act
 from alerts.outgoing import Notification
@@ -266,6 +266,14 @@ def test_answers_go_to_slack_alone(url: str) -> None:
     press = press_of(urlencode({"payload": json.dumps(said)}).encode(), 1_000)
     assert isinstance(press, Press)
     assert (press.reply_url, press.name, press.keys) == ("", "U1", ("k",))
+
+
+@pytest.mark.parametrize("at", ["1e400", "nan", "now", None])
+def test_a_time_that_is_none_is_no_button(at: object) -> None:
+    action = {"action_id": "floorwatch:ack", "value": '["n","ops",["k"]]', "action_ts": at}
+    said = {"type": "block_actions", "user": {"id": "U1"}, "actions": [action]}
+    with pytest.raises(BadPress):
+        press_of(urlencode({"payload": json.dumps(said)}).encode(), 1_000)
 
 
 def test_a_secret_that_is_none_is_told_and_not_shown() -> None:
