@@ -13,12 +13,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,12 +38,14 @@ from floorwatch.sdk.stacks import read_state
 from floorwatch.simulate.config import FloorConfig, parse_scenario
 from floorwatch.simulate.people import open_queues
 from floorwatch.simulate.simulated_floor import simulate
-from streams.models.timestamps import DAY_MS
+from floorwatch.simulate.wire import Sent, rfc3339
+from streams.models.timestamps import DAY_MS, HOUR_MS, parse_rfc3339_ms
 
 CHANNELS = ("ops", "leads", "bpo-b")
 """The first two are told of everything, the last of its vendor."""
 
-_UP_S, _PATIENCE_S = 120.0, 900.0
+_UP_S, _PATIENCE_S = 120.0, 1800.0
+_HALF_HOUR_MS = HOUR_MS // 2
 
 
 @dataclass
@@ -124,6 +127,27 @@ def _floor(now_ms: int, given: argparse.Namespace) -> FloorConfig:
     )
 
 
+_TIME = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"')
+
+
+def _hurried(events: Iterable[Sent], until_ms: int) -> Iterator[Sent]:
+    """Yield events whose times before some moment lie in the first minute of their half hour, in the same order.
+
+    Rules look once in each minute of event time that has events: two weeks are replayed in minutes, and each hour has its labels.
+    """
+
+    def moved_ms(at_ms: int) -> int:
+        begin = at_ms - at_ms % _HALF_HOUR_MS
+        return at_ms if at_ms >= until_ms else begin + (at_ms - begin) // 30
+
+    def moved(found: re.Match[bytes]) -> bytes:
+        return b'"%s"' % rfc3339(moved_ms(parse_rfc3339_ms(found[1].decode()))).encode()
+
+    for one in events:
+        hurried = one.arrival_ms < until_ms
+        yield Sent(moved_ms(one.arrival_ms), one.task_id, _TIME.sub(moved, one.value)) if hurried else one
+
+
 def audited(vendors: tuple[str, ...], count: int, wrong_ratio: float, prefix: str) -> Iterator[Any]:
     """Yield labels of vendors with an audit each, of which a share is wrong."""
     for number in range(count):
@@ -197,7 +221,12 @@ async def _run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         writer = await open_free_writer(Path(state.journal), "storm")
         now_ms = int(time.time() * 1000)
         playing = asyncio.create_task(
-            play(simulate(_floor(now_ms, given), 7), writer, start_ms=now_ms, speed=1.0)  # all before now at once
+            play(  # all before now at once
+                _hurried(simulate(_floor(now_ms, given), 7), (now_ms // HOUR_MS - 1) * HOUR_MS),
+                writer,
+                start_ms=now_ms,
+                speed=1.0,
+            )
         )
         await _until("the first message", lambda: run.told, _PATIENCE_S)
         first_s = run.told[0].at_s
