@@ -237,15 +237,21 @@ async def _folded(settings: FloorwatchConfig) -> AlertLog:
     return log
 
 
-def _group_or_plan(value: bytes) -> IncidentGroup | Input:
+def _group_or_plan(value: bytes) -> IncidentGroup | Input | None:
+    """Return a group or what somebody plans; None for messages and what became of them, which have versions of their own."""
     import msgspec
 
     from alerts.codec import decode_group, decode_input
+    from streams.models.formats import NewerFormat
 
     try:
         return decode_input(value)  # it has a version of its own, so it comes first
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, NewerFormat):
+        pass
+    try:
         return decode_group(value)
+    except (msgspec.ValidationError, NewerFormat):
+        return None
 
 
 async def _decoded(
