@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.exceptions import ResponseError
 
+from alerts.outbox_scripts import FINISH
 from alerts.receipts import ChannelReceipt, NoticeReceipts
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
 
-_SETTLE: Final = """
+_SETTLE: Final = (
+    FINISH
+    + """
 local function settle(prefix, id, channel, at_ms, keep_ms)
   local item = prefix .. 'item:' .. id
   local state = redis.call('HGET', item, 's|' .. channel)
@@ -43,20 +46,12 @@ local function settle(prefix, id, channel, at_ms, keep_ms)
   redis.call('HSET', counts, 'sent_ms', at_ms)
   redis.call('HDEL', counts, 'failing_since_ms')
   if redis.call('HINCRBY', item, 'open', -1) <= 0 and not redis.call('ZSCORE', prefix .. 'due', id) then
-    local dead = false
-    local all = redis.call('HGETALL', item)
-    for place = 1, #all, 2 do
-      if string.sub(all[place], 1, 2) == 's|' and all[place + 1] == 'dead' then dead = true end
-    end
-    if not dead then
-      redis.call('HSET', item, 'state', 'done')
-      redis.call('HDEL', item, 'payload')
-    end
-    redis.call('PEXPIRE', item, keep_ms)
+    finish(item, keep_ms)
   end
   return 1
 end
 """
+)
 """Notes that a channel has an item, whoever claimed it; one whose channels are not chosen yet goes to the others."""
 
 # KEYS item; ARGV prefix, id, keep_ms, then channel, at_ms …

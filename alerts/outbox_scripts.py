@@ -12,7 +12,7 @@ from typing import Final
 DEAD_KEPT: Final = 10_000
 """Dead notifications listed by channel; the oldest beyond are forgotten."""
 
-_FINISH: Final = """
+FINISH: Final = """
 local function finish(item, keep_ms)
   local dead = false
   local all = redis.call('HGETALL', item)
@@ -67,7 +67,7 @@ return nil
 
 # KEYS due, item, channels, sent (of the outbox before channels had queues); ARGV id, now_ms, prefix, keep_ms, urgent (0|1), channel...
 ROUTE: Final = (
-    _FINISH
+    FINISH
     + """
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
 local added = 0
@@ -141,7 +141,7 @@ return nil
 
 # KEYS item, due of the channel, channel; ARGV id, token, channel, now_ms, keep_ms
 SENT: Final = (
-    _FINISH
+    FINISH
     + """
 if redis.call('HGET', KEYS[1], 't|' .. ARGV[3]) ~= ARGV[2] then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
