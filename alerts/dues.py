@@ -176,10 +176,7 @@ def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_
     """Yield the tiers of a group that are due and were not told, as one step: that of the last."""
     if incident.timer_ms is None and not incident.asked_tier:
         return
-    begin = f"escalated-{incident.reopened}-"
-    done = max(
-        (int(one.step.removeprefix(begin)) for one in incident.told_people if _is_tier(one, begin, group)), default=0
-    )
+    done = told_tier(incident, group)
     passed_ms = -1 if incident.timer_ms is None else now_ms - incident.timer_ms
     late = [
         one
@@ -194,11 +191,25 @@ def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_
         for one in around(scene.policy, Subject.of(incident), told):
             chosen.setdefault(one.receiver, one)
     hold = None if chosen else Hold("nobody")
-    yield Due(incident, late[-1][2], f"{group}.{last}", "tier", f"{begin}{last}", tuple(chosen.values()), hold)
+    step = f"escalated-{incident.reopened}-{last}"
+    yield Due(incident, late[-1][2], f"{group}.{last}", "tier", step, tuple(chosen.values()), hold)
 
 
-def _is_tier(told: ToldReceiver, begin: str, group: str) -> bool:
-    return told.step.startswith(begin) and _base(group_of(told.notice)) == group
+def told_tier(incident: Incident, group: str) -> int:
+    """Return the last tier of the present firing that a group has told; 0: none after the beginning."""
+    begin = f"escalated-{incident.reopened}-"
+    told = (one for one in incident.told_people if one.step.startswith(begin) and _base(group_of(one.notice)) == group)
+    return max((int(one.step.removeprefix(begin)) for one in told), default=0)
+
+
+def told_by(incident: Incident, group: str) -> dict[str, ToldReceiver]:
+    """Return by receiver what a group and its tiers told first of the present firing."""
+    return {name: one for name, one in told_now(incident).items() if _base(group_of(one.notice)) == group}
+
+
+def last_told_ms(incident: Incident, receiver: str) -> int:
+    """Return the wall time at which a receiver was told last; 0: never."""
+    return max((one.at_ms for one in incident.told_people if one.receiver == receiver), default=0)
 
 
 def _may_escalate(scene: Scene, incident: Incident) -> bool:
@@ -237,7 +248,7 @@ def _reminder(incident: Incident, route: RoutePolicy, group: str, heard: Collect
     if route.renotify_ms is None:
         return
     last_ms = {one.receiver: one.at_ms for one in incident.told_people}
-    told = {name: one for name, one in told_now(incident).items() if _base(group_of(one.notice)) == group}
+    told = told_by(incident, group)
     chosen = [
         name
         for name in told

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from alerts.dues import NO_TIER
 from floorwatch.output.reader_zone import local_instant
 
 if TYPE_CHECKING:
     from alerts.deliveries import Delivery
     from alerts.outbox import Outbox
-
-
-NOBODY = {NO_TIER: "somebody escalated it, and no further tier is left to tell"}
-"""Why nobody can be told, where it is not for want of a route."""
 
 
 async def deliveries_by_incident(outbox: Outbox, records: Sequence[dict[str, Any]]) -> dict[str, list[Delivery]]:
@@ -30,7 +25,7 @@ async def deliveries_by_incident(outbox: Outbox, records: Sequence[dict[str, Any
     return found
 
 
-def titles_of(records: Iterable[dict[str, Any]]) -> dict[str, str]:
+def titles_of(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return what and where each incident is, with its short key, by key."""
     return {record["key"]: f"{record['title']} ({record['key'][:12]})" for record in records}
 
@@ -55,28 +50,11 @@ def who_words(record: dict[str, Any], deliveries: Sequence[Delivery], titles: Ma
     return f"nobody yet: {held[0].partition(': ')[2]}"
 
 
-def held_lines(record: dict[str, Any], titles: Mapping[str, str]) -> list[str]:
-    """Return a line for each reason why somebody was not told of an incident: ``ops: held by … (b402b7…)``."""
-    lines = []
-    for hold in record.get("held") or []:
-        by, until = str(hold.get("by") or ""), hold.get("until_ms")
-        when = "" if until is None else f" until {local_instant(until)}"
-        reasons = {
-            "inhibited": f"held by {titles.get(by, by)}, which they were told of",
-            "silenced": f"silenced{when}",
-            "snoozed": f"snoozed{when}, unless it becomes worse",
-            "merged": f"merged into {titles.get(by, by)}",
-            "grouping": f"waits for the next message of its group{when}",
-            "flapping": "flapping, told when it is steady",
-            "digest": f"waits for the digest{when}",
-            "quiet": f"quiet hours {by}{when}",
-            "muted": f"mute time {by}{when}",
-            "maintenance": f"held by maintenance {by}{when}",
-            "nobody": NOBODY.get(by, "no receiver is configured for its route"),
-        }
-        who = ", ".join(name.removeprefix("channel:") for name in hold.get("receivers") or []) or "everybody"
-        lines.append(f"{who}: {reasons.get(hold['why'], hold['why'])}")
-    return lines
+def held_lines(record: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason why somebody was not told of an incident, with times of the reader's zone."""
+    from alerts import told_words
+
+    return told_words.held_lines(record, titles, local_instant)
 
 
 def _is_instead(one: Delivery, record: dict[str, Any], meant: set[tuple[str, str]]) -> bool:

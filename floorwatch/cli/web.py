@@ -57,10 +57,11 @@ def web(
 
 async def _serve(settings: FloorwatchConfig, stopping_begins: object) -> None:
     from floorwatch.embedded.launch import stop_requested
+    from floorwatch.settings.policies import routing_policy
     from floorwatch.web.serve import serving
 
     with stop_requested() as stopping:
-        async with serving(settings) as url:
+        async with serving(settings, routing_policy(settings)) as url:
             reached = settings.web.url or "web.url is not set, so messages carry no links"
             say(f"web pages at {url} ({reached})")
             await stopping.wait()

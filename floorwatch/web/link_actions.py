@@ -12,7 +12,9 @@ from msgspec import Struct, structs
 
 from alerts.incident import Act, Via
 from alerts.links import Claim, doer
-from floorwatch.web.link_pages import END_NOW, SPANS, page_of, unavailable
+from alerts.routing.policy import RoutingPolicy
+from floorwatch.web.details_page import details_page
+from floorwatch.web.link_pages import END_NOW, SPANS, about, page_of, unavailable
 from floorwatch.web.links_store import LinkAct, LinksStore, StoreAway
 from floorwatch.web.page import Page
 from streams.core.formatting import UTC_ZONE
@@ -66,6 +68,7 @@ class LinkActions:
         append: Append,
         clock_ms: Callable[[], int],
         zone_of: Callable[[str], str] = lambda _receiver: UTC_ZONE,
+        policy: RoutingPolicy | None = None,
     ) -> None:
         """Act by a store and a log.
 
@@ -74,7 +77,9 @@ class LinkActions:
             append: Writes to the log.
             clock_ms: Wall time.
             zone_of: IANA name of a receiver's zone.
+            policy: Says who is told next; None: the page of details does not say it.
         """
+        self._policy = policy
         self._store, self._append, self._clock_ms, self._zone_of = store, append, clock_ms, zone_of
 
     async def show(self, claim: Claim) -> Page:
@@ -126,7 +131,11 @@ class LinkActions:
             record, done = await self._look(claim, name)
         except StoreAway as error:
             return unavailable(claim, str(error))
-        return page_of(claim, record, done, self._clock_ms(), self._zone_of(claim.receiver))
+        zone, now_ms = self._zone_of(claim.receiver), self._clock_ms()
+        if claim.purpose == "details" and record is not None:
+            behind = await self._store.behind(record)
+            return details_page(about(claim, record, zone), record, behind, self._policy, now_ms, zone)
+        return page_of(claim, record, done, now_ms, zone)
 
     async def _write(self, claim: Claim, name: str, wanted: LinkAct, before: LinkAct | None, via: Via) -> Page | None:
         act = Act(

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerts.links import Claim, LinkFault, LinkPurpose
-from alerts.text import runbook_words
-from alerts.view import instant_ms
+from floorwatch.web.details_page import evidence_fact, heading
 from floorwatch.web.links_store import LinkAct
-from floorwatch.web.note_pages import act_facts, comment_page, escalate_page
-from floorwatch.web.page import Choice, Page, at_words, command, shows, waits, with_words
-from streams.core.formatting import UTC_ZONE, duration, instant, printable, times_in
+from floorwatch.web.note_pages import comment_page, escalate_page
+from floorwatch.web.page import Choice, Page, at_words, command, shows, state_words, waits, with_words
+from streams.core.formatting import UTC_ZONE, duration, instant, printable
 
 SPANS = {"30m": 1_800, "1h": 3_600, "4h": 14_400, "8h": 28_800, "1d": 86_400, "7d": 604_800}
 """Lengths of a silence that the page offers, in seconds."""
@@ -19,7 +18,11 @@ SPANS = {"30m": 1_800, "1h": 3_600, "4h": 14_400, "8h": 28_800, "1d": 86_400, "7
 END_NOW = "end"
 _USUAL = "1h"
 _MARKS = {"useful": "marked useful", "not_useful": "marked not useful"}
-_FURTHER: tuple[tuple[str, LinkPurpose], ...] = (("Write a comment", "comment"), ("Escalate it now", "escalate"))
+_FURTHER: tuple[tuple[str, LinkPurpose], ...] = (
+    ("Write a comment", "comment"),
+    ("Escalate it now", "escalate"),
+    ("Who was told, who is next", "details"),
+)
 
 
 def page_of(
@@ -38,10 +41,10 @@ def page_of(
         return Page("This link works", "done", ("It was signed with a key that these pages know.",))
     if record is None:
         return _gone(claim)
-    shown = _about(claim, record, zone)
+    shown = about(claim, record, zone)
     match claim.purpose:
         case "details":
-            return _details(shown, record, zone)
+            return shown
         case "useful" | "not_useful":
             return _mark(shown, claim, done, zone)
         case "comment":
@@ -115,18 +118,14 @@ def _gone(claim: Claim) -> Page:
     )
 
 
-def _about(claim: Claim, record: Mapping[str, Any], zone: str) -> Page:
-    facts = [
-        ("State", _state(record, zone)),
-        ("Since", at_words(record.get("since"), zone)),
-        ("Evidence", times_in(str(record["evidence"]), zone, instant_ms(record["updated_at"]))),
-    ]
+def about(claim: Claim, record: Mapping[str, Any], zone: str) -> Page:
+    """Return what all pages of an incident show: what and where with its number, and at the bottom how that is known."""
     return Page(
         title="",
         tone="show",
-        incident=printable(str(record["title"])),
+        incident=heading(record, zone),
         severity=str(record["severity"]),
-        facts=tuple((name, printable(value)) for name, value in facts if value),
+        facts=(("State", printable(state_words(record, zone))), evidence_fact(record, zone)),
         ask_name=not claim.receiver.startswith("person:"),
     )
 
@@ -211,55 +210,6 @@ def _mark(shown: Page, claim: Claim, done: LinkAct | None, zone: str) -> Page:
         "Your mark judges the alert, so that rules that cry wolf are found. It changes nothing about the incident.",
         button=f"Yes, it was {words}",
     )
-
-
-def _details(shown: Page, record: Mapping[str, Any], zone: str) -> Page:
-    runbook, page = record.get("runbook_url"), record.get("runbook_page")
-    facts = [
-        ("Window", str(record["window"])),
-        ("Rule", f"{record['rule']}, episode {record['episode']}"),
-        ("Incident", str(record["key"])),
-        ("Owner", str(record.get("owner") or "")),
-        ("Merged into", str(record.get("merged_into") or "")[:12]),
-        ("Example tasks", ", ".join(record.get("examples") or ())),
-        ("Runbook", runbook_words(str(page)) if page and not runbook else ""),
-        *act_facts(record, zone),
-    ]
-    parts = [
-        f"{part['dimension']} {part['value']} ({part['detail']})" + ("" if part.get("clear") else ", may be chance")
-        for part in record.get("contributors") or ()
-    ]
-    links = [
-        ("Board", record.get("board_url")),
-        ("Runbook", runbook),
-        *((url, url) for url in record.get("links") or ()),
-    ]
-    return Page(
-        title="Details",
-        tone="show",
-        lines=(),
-        incident=shown.incident,
-        severity=shown.severity,
-        facts=(*shown.facts, *((name, printable(str(value))) for name, value in facts if value)),
-        parts=tuple(printable(part) for part in (str(record.get("contributors_say") or ""), *parts) if part),
-        links=tuple(
-            (printable(str(name)), str(url))
-            for name, url in links
-            if url and str(url).startswith(("https://", "http://"))
-        ),
-    )
-
-
-def _state(record: Mapping[str, Any], zone: str) -> str:
-    machine, state = record.get("machine", {}), str(record["state"])
-    words = [f"acknowledged by {machine.get('acknowledged_by')}" if state == "acknowledged" else state]
-    if machine.get("tier"):
-        words.append(f"escalated to tier {machine['tier']}")
-    if machine.get("silenced_until_ms") is not None:
-        words.append(f"silenced until {instant(machine['silenced_until_ms'], zone=zone)}")
-    if machine.get("snooze"):
-        words.append(f"snoozed until {instant(machine['snooze']['until_ms'], zone=zone)}")
-    return ", ".join(words)
 
 
 def _verb(claim: Claim) -> str:

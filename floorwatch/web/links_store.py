@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from floorwatch.web.behind import Behind, read_behind
 from streams.models import formats
 
 SENDING_S = 30
@@ -47,6 +49,9 @@ class LinksStore(Protocol):
 
     async def incident(self, key: str) -> dict[str, Any] | None:
         """Return the record of an incident that people see; None without one. Raises StoreAway."""
+
+    async def behind(self, record: Mapping[str, Any]) -> Behind:
+        """Return what stands behind an incident, as far as it can be read."""
 
     async def act(self, name: str) -> LinkAct | None:
         """Return what was done under a name; None if nothing. Raises StoreAway."""
@@ -90,6 +95,10 @@ class RedisLinksStore:
         except (RedisError, OSError, msgspec.MsgspecError, formats.NewerFormat) as error:
             raise StoreAway(f"the incident cannot be read: {type(error).__name__}") from error
         return record
+
+    async def behind(self, record: Mapping[str, Any]) -> Behind:
+        """See the protocol."""
+        return await read_behind(self._redis, self._prefix, record)
 
     async def act(self, name: str) -> LinkAct | None:
         """See the protocol."""

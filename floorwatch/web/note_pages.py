@@ -75,9 +75,9 @@ def escalate_page(shown: Page, record: Mapping[str, Any], done: LinkAct | None, 
     )
 
 
-def act_facts(record: Mapping[str, Any], zone: str) -> list[tuple[str, str]]:
-    """Return what people did as names and values: when, and what by whom."""
-    return [(at_words(act["at"], zone), _said(act)) for act in record.get("acts") or ()]
+def act_lines(record: Mapping[str, Any], zone: str) -> list[str]:
+    """Return what people did, a line each, the last first: when, what, by whom, and what they wrote."""
+    return [f"{at_words(act['at'], zone)}: {_said(act)}" for act in reversed(record.get("acts") or ())]
 
 
 def _said(act: Mapping[str, Any]) -> str:

@@ -24,6 +24,13 @@ class Choice(Struct, frozen=True):
     chosen: bool = False
 
 
+class Section(Struct, frozen=True):
+    """Lines below a title."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
 class Page(Struct, frozen=True):
     """A page, before it is HTML. All texts are plain.
 
@@ -34,7 +41,7 @@ class Page(Struct, frozen=True):
         incident: What and where; empty where no incident is shown.
         severity: Of the incident.
         facts: Names and values.
-        parts: What contributes, as lines.
+        sections: Lines below titles of their own.
         links: Names and addresses.
         button: What stands on the button; empty: there is none.
         choices: Answers to choose from.
@@ -50,7 +57,7 @@ class Page(Struct, frozen=True):
     incident: str = ""
     severity: str = ""
     facts: tuple[tuple[str, str], ...] = ()
-    parts: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     button: str = ""
     choices: tuple[Choice, ...] = ()
@@ -124,3 +131,16 @@ def command(claim: Claim) -> str:
         case "escalate":
             return f"floorwatch escalate {key} --by NAME"
     return f"floorwatch incidents show {key}"
+
+
+def state_words(record: Mapping[str, Any], zone: str) -> str:
+    """Return an incident's state in words: ``acknowledged by mei``, ``open, escalated to tier 2, silenced until …``."""
+    machine, state = record.get("machine", {}), str(record["state"])
+    words = [f"acknowledged by {machine.get('acknowledged_by')}" if state == "acknowledged" else state]
+    if machine.get("tier"):
+        words.append(f"escalated to tier {machine['tier']}")
+    if machine.get("silenced_until_ms") is not None:
+        words.append(f"silenced until {instant(machine['silenced_until_ms'], zone=zone)}")
+    if machine.get("snooze"):
+        words.append(f"snoozed until {instant(machine['snooze']['until_ms'], zone=zone)}")
+    return ", ".join(words)

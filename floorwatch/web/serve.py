@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from alerts.append import append_input
 from alerts.incident import Act
 from alerts.routes import RoutingSettings, own_zones, zones_of_routes
+from alerts.routing.policy import RoutingPolicy
 from config.kafka import KafkaSettings
 from config.redis import RedisSettings
 from floorwatch.web.app import build_web_app
@@ -109,8 +110,15 @@ class ActionLog:
 
 
 @asynccontextmanager
-async def serving(config: WebConfig, clock_ms: Callable[[], int] | None = None) -> AsyncIterator[str]:
+async def serving(
+    config: WebConfig, policy: RoutingPolicy | None = None, clock_ms: Callable[[], int] | None = None
+) -> AsyncIterator[str]:
     """Serve the pages; give the address.
+
+    Args:
+        config: The loaded configuration.
+        policy: What of it says who is told next, for the page of details.
+        clock_ms: Wall time; None: that of this machine.
 
     Raises:
         OSError: The address cannot be used.
@@ -126,7 +134,8 @@ async def serving(config: WebConfig, clock_ms: Callable[[], int] | None = None) 
             return (f"Redis does not answer: {type(error).__name__}",)
         return ()
 
-    actions = LinkActions(RedisLinksStore(redis, config.redis.prefix), log.append, clock, zones(config.alerts))
+    store = RedisLinksStore(redis, config.redis.prefix)
+    actions = LinkActions(store, log.append, clock, zones(config.alerts), policy)
     replies = SlackReplies()
     slack = SlackActions(actions, replies, zones(config.alerts))
     # No access log: addresses of links are secrets.

@@ -12,12 +12,14 @@ from aiohttp.test_utils import TestServer
 from alerts.codec import decode_input
 from alerts.incident import Act
 from alerts.links import LinkSigner
+from alerts.routing.policy import RoutingPolicy
 from floorwatch.web.app import build_web_app
 from floorwatch.web.link_actions import LinkActions, NotWritten
 from floorwatch.web.links_store import RedisLinksStore
 from floorwatch.web.settings import WebSettings
 from tests.alerts import incident_world
 from tests.alerts.incident_world import KEY, SIGNALS, World
+from tests.alerts.machine import ROUTING
 
 KEYS = ("k" * 40, "old" * 20)
 NOTICE = f"{KEY}:open"
@@ -55,8 +57,8 @@ class Pages:
 Story = Callable[[Pages], Awaitable[None]]
 
 
-def run(url: str, story: Story, settings: WebSettings = SETTINGS) -> None:
-    """Tell a story of an open incident whose people got a message."""
+def run(url: str, story: Story, settings: WebSettings = SETTINGS, how: RoutingPolicy = ROUTING) -> None:
+    """Tell a story of an open incident whose people got a message by a configuration of routes."""
 
     async def go(world: World) -> None:
         await world.put(incident_world.on())
@@ -72,13 +74,13 @@ def run(url: str, story: Story, settings: WebSettings = SETTINGS) -> None:
         def clock() -> int:
             return world.now_ms
 
-        actions = LinkActions(RedisLinksStore(world.redis, "f:"), append, clock, lambda _: "Asia/Kuala_Lumpur")
+        actions = LinkActions(RedisLinksStore(world.redis, "f:"), append, clock, lambda _: "Asia/Kuala_Lumpur", how)
         server = TestServer(build_web_app(settings, actions, clock))
         async with server, aiohttp.ClientSession() as http:
             pages = Pages(world, http, str(server.make_url("/")))
             await story(pages)
 
-    incident_world.run(url, go)
+    incident_world.run(url, go, how=how)
 
 
 def text_of(html: str) -> str:

@@ -69,7 +69,7 @@ def test_a_comment_and_an_escalation_are_a_touch_away_from_the_acknowledgement(r
             assert "Your comment is added" in text_of(await tab.html())
             await look(tab, "commented")
             await tab.open(here.link("ack"))
-            await tab.press("nav a:last-child")
+            await tab.press("nav a:nth-child(2)")
             await look(tab, "escalate")
             assert [act.what for act in here.acts()] == ["comment"]
             await tab.press("button")

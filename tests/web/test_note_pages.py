@@ -113,21 +113,25 @@ def test_who_had_it_is_named_and_what_is_merged_is_escalated_elsewhere(redis_url
     run(redis_url, story)
 
 
-def test_only_the_page_that_acknowledges_leads_on_and_to_the_same_incident(redis_url: str) -> None:
+def test_pages_lead_on_to_what_the_message_carried_and_to_the_same_incident(redis_url: str) -> None:
     async def story(here: Pages) -> None:
         async def tokens(purpose: str) -> list[str]:
             async with here.http.get(here.link(purpose, "person:mei")) as answer:
                 return re.findall(r'<a href="(v1\.[^"]+)">', await answer.text())
 
-        for purpose in ("silence", "useful", "details", "comment", "escalate"):
+        for purpose in ("silence", "useful", "not_useful", "comment", "escalate"):
             assert await tokens(purpose) == []
-        given = read(SETTINGS.keys, here.link("ack", "person:mei").rpartition("/")[2], NOW_MS)
-        found = [read(SETTINGS.keys, token, NOW_MS) for token in await tokens("ack")]
-        assert isinstance(given, Claim)
-        assert found == [
-            Claim(what, KEY, given.notice, "person:mei", given.expires_ms)  # type: ignore[arg-type]
-            for what in ("comment", "escalate")
-        ]
+        for purpose, leads in (
+            ("ack", ("comment", "escalate", "details")),
+            ("details", ("ack", "silence", "escalate", "comment", "useful", "not_useful")),
+        ):
+            given = read(SETTINGS.keys, here.link(purpose, "person:mei").rpartition("/")[2], NOW_MS)
+            found = [read(SETTINGS.keys, token, NOW_MS) for token in await tokens(purpose)]
+            assert isinstance(given, Claim)
+            assert found == [
+                Claim(what, KEY, given.notice, "person:mei", given.expires_ms)  # type: ignore[arg-type]
+                for what in leads
+            ]
         here.world.now_ms = given.expires_ms
         status, said = await here.press(here.link("ack").rpartition("/")[0] + "/x")
         assert (status, "This link is not one of ours" in said) == (403, True)
