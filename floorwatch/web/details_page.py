@@ -19,7 +19,7 @@ from alerts.told_words import held_lines, next_lines, told_sentences
 from alerts.view import instant_ms
 from floorwatch.web.behind import Behind
 from floorwatch.web.note_pages import act_lines
-from floorwatch.web.page import Page, Section, at_words
+from floorwatch.web.page import Page, PagePart, at_words
 from streams.core.formatting import duration, instant, printable, times_in
 
 _ALWAYS: tuple[tuple[str, LinkPurpose], ...] = (
@@ -66,11 +66,11 @@ def details_page(
     """
     live = record["state"] != "resolved"
     sections = (
-        Section("Who was told", told(record, behind, zone)),
-        Section("Who was not told", tuple(_not_told(record, behind, zone))),
-        Section("Who is told next", next_of(record, behind, policy, now_ms, zone)),
-        Section("What people did", tuple(act_lines(record, zone))),
-        Section(str(record.get("contributors_say") or "What contributes"), tuple(_parts(record))),
+        PagePart("Who was told", told(record, behind, zone)),
+        PagePart("Who was not told", tuple(_not_told(record, behind, zone))),
+        PagePart("Who is told next", next_of(record, behind, policy, now_ms, zone)),
+        PagePart("What people did", tuple(act_lines(record, zone))),
+        PagePart(str(record.get("contributors_say") or "What contributes"), tuple(_parts(record))),
     )
     return structs.replace(
         shown,
@@ -78,7 +78,9 @@ def details_page(
         tone="show",
         further=(*(_LIVE if live else ()), *_ALWAYS),
         sections=tuple(
-            Section(printable(one.title), tuple(printable(line) for line in one.lines)) for one in sections if one.lines
+            PagePart(printable(one.title), tuple(printable(line) for line in one.lines))
+            for one in sections
+            if one.lines
         ),
         facts=(*shown.facts[:-1], *_facts(record), *shown.facts[-1:]),
         links=_links(record),

@@ -24,7 +24,7 @@ class Choice(Struct, frozen=True):
     chosen: bool = False
 
 
-class Section(Struct, frozen=True):
+class PagePart(Struct, frozen=True):
     """Lines below a title."""
 
     title: str
@@ -57,7 +57,7 @@ class Page(Struct, frozen=True):
     incident: str = ""
     severity: str = ""
     facts: tuple[tuple[str, str], ...] = ()
-    sections: tuple[Section, ...] = ()
+    sections: tuple[PagePart, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     button: str = ""
     choices: tuple[Choice, ...] = ()
