@@ -1,11 +1,17 @@
-"""Matchers of routes and maintenance windows: ``vendor=bpo-a``, ``site=~kul|pen``. Written and read as Alertmanager does. Pure."""
+"""Matchers of routes and maintenance windows: ``vendor=bpo-a``, ``site=~kul|pen``. Written and read as Alertmanager does. Pure.
+
+Regular expressions are those of pydantic's engine (the Rust crate regex): its time grows with the length of the value alone. Python's
+own may take years for a value of fifty characters, and a vendor chooses its own name.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from alerts.routing.policy import Matcher, Subject
 from alerts.scopes import DIMENSIONS
@@ -57,15 +63,13 @@ def parse_matcher(text: str) -> Matcher:
     matcher = Matcher(name, _op(op), value)
     if matcher.op in ("=~", "!~"):
         try:
-            _pattern(value)
-        except (re.error, OverflowError, RecursionError) as error:
-            where = getattr(error, "pos", None)
-            place = "" if where is None else f" at character {where + 1}"
-            said = getattr(error, "msg", "it is too large")
-            hint = (
+            _fitting(value)
+        except (SchemaError, UnicodeError) as error:
+            said, more = _said(error)
+            hint = more or (
                 f"write e.g. {name}{op}{_alternative(value)}; put a backslash before a character that is meant as it is"
             )
-            raise MatcherFault(f'"{value}" is no regular expression: {said}{place}', hint) from error
+            raise MatcherFault(f'"{value}" is no regular expression: {said}', hint) from error
     return matcher
 
 
@@ -109,8 +113,39 @@ def _alternative(value: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
+def _fitting(text: str) -> Callable[[Any], bool]:
+    """Return what tells whether a regular expression fits all of a value.
+
+    Raises:
+        SchemaError: The text is none.
+        UnicodeError: It is no text.
+    """
+    _compiled(text)  # alone: a)|(b is none, though it would be one within brackets
+    return _compiled(rf"\A(?:{text})\z").isinstance_python
+
+
+def _compiled(text: str) -> SchemaValidator:
+    return SchemaValidator(core_schema.str_schema(pattern=text, regex_engine="rust-regex"))
+
+
+_HINTS = {
+    "look-around": "write what must not fit as a matcher of its own, with != or !~",
+    "backreferences": "write out what may be repeated",
+    "size limit": "write a shorter one, with smaller numbers in { }",
+}
+"""How to write what the engine does not have, by a word of its message."""
+_INDENT = 4
+"""Spaces before the text in a message of the engine."""
+
+
+def _said(error: Exception) -> tuple[str, str | None]:
+    """Return what the engine says of a text that is no regular expression, with the place, and a hint where there is one."""
+    lines = str(error).splitlines()
+    reason = next((line.partition("error: ")[2] for line in lines if line.startswith("error: ")), "it is too large")
+    several = any(line.startswith("~~~") for line in lines)  # a text of several lines is shown otherwise
+    mark = None if several else next((line for line in lines if line.strip() and not line.strip(" ^")), None)
+    place = "" if mark is None else f" at character {mark.index('^') - _INDENT + 1}"
+    return reason + place, next((hint for word, hint in _HINTS.items() if word in str(error)), None)
 
 
 def matcher_text(matcher: Matcher) -> str:
@@ -132,7 +167,7 @@ def fits_value(matcher: Matcher, value: str) -> bool:
     """Tell whether a matcher fits a value. A regular expression must fit all of it."""
     if matcher.op in ("=", "!="):
         return (value == matcher.text) == (matcher.op == "=")
-    return (_pattern(matcher.text).fullmatch(value) is not None) == (matcher.op == "=~")
+    return _fitting(matcher.text)(value) == (matcher.op == "=~")
 
 
 def fits(matcher: Matcher, subject: Subject) -> bool:

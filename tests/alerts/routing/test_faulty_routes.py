@@ -25,6 +25,7 @@ FAULTY = {
     "no operator": HEAD + "  routing:\n    - {match: [bpo-a], route: bpo}\n",
     "two equals signs": HEAD + '  routing:\n    - {match: ["vendor==bpo-a"], route: bpo}\n',
     "a regular expression that is none": HEAD + '  routing:\n    - {match: ["queue=~*comments"], route: bpo}\n',
+    "a regular expression with a look-ahead": HEAD + '  routing:\n    - {match: ["queue=~(?!hate).*"], route: bpo}\n',
     "quotes that do not close": HEAD + "  routing:\n    - {match: ['vendor=\"bpo'], route: bpo}\n",
     "a severity that there is not": HEAD + "  routing:\n    - {match: [severity=critical], route: bpo}\n",
     "a kind that there is not": HEAD + "  routing:\n    - {match: [kind=accuracy], route: bpo}\n",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -99,3 +102,62 @@ def test_what_is_said_to_be_impossible_or_implied_is(given_: list[Matcher], othe
     assert values is None or value in values
     if implied(other, tuple(given_)):
         assert fits_value(other, value)
+
+
+PATTERNS = st.lists(
+    st.sampled_from(
+        ["a", "b", ".", "[ab-]", "[^a]", "é", "|", "*", "+", "?", "(", ")", "{2}", "\\.", "\\-", "\\d", "\\w", "(?i)"]
+    ),
+    max_size=6,
+).map("".join)
+
+
+@given(PATTERNS, VALUES)
+def test_a_regular_expression_fits_as_pythons_does(pattern: str, value: str) -> None:
+    try:
+        matcher = parse_matcher(matcher_text(Matcher("queue", "=~", pattern)))
+        theirs = re.compile(pattern)
+    except (MatcherFault, re.error):
+        return  # a** and (?i) in the middle are read by one of them only
+    if "*+" in pattern or "++" in pattern or "?+" in pattern or "}+" in pattern:
+        return  # possessive in Python
+    assert fits_value(matcher, value) is (theirs.fullmatch(value) is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a)|(b", '"a)|(b" is no regular expression: unopened group at character 2; write e.g. queue=~a|b'),
+        (
+            "(?!a).*",
+            "look-around, including look-ahead and look-behind, is not supported at character 1; write what must not",
+        ),
+        (r"(a)\1", "backreferences are not supported at character 4; write out what may be repeated"),
+        (r"(?:\w{100}){100}", "it is too large; write a shorter one"),
+        ("(?x)a #", "unclosed group at character 3"),
+    ],
+)
+def test_what_the_engine_does_not_have_is_refused_with_another_way(text: str, said: str) -> None:
+    with pytest.raises(MatcherFault) as fault:
+        parse_matcher(f"queue=~{text}")
+    assert said in str(fault.value)
+
+
+HOSTILE = ("(a+)+b", "(a|a)*b", "(.*)(.*)(.*)(.*)(.*)b", "a?" * 40 + "a" * 40 + "b")
+
+
+def test_no_name_keeps_a_configured_matcher_busy(tmp_path: Path) -> None:
+    name, file = "a" * 120, tmp_path / "floorwatch.yaml"
+    windows = [f"    - {{name: w{n}, match: ['vendor=~{one}'], calendar: n}}" for n, one in enumerate(HOSTILE)]
+    file.write_text(
+        "alerts:\n  calendars: {n: {zone: UTC, times: [{from: '22:00', to: '07:00'}]}}\n  maintenance:\n"
+        + "\n".join(windows)
+        + f"\n  routing: [{{match: ['vendor!~{HOSTILE[0]}'], route: default}}]\n"
+    )
+    words = ("rules", "route", "--scope", f"vendor={name}", "--kind", "accuracy_low", "-c", str(file))
+    # A process of its own: what is busy inside a regular expression hears of no timeout.
+    found = subprocess.run(
+        [sys.executable, "-m", "floorwatch", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert "route default" in found.stdout
