@@ -45,6 +45,7 @@ class Occurrence(NamedTuple):
 class _Read(NamedTuple):
     query: Any
     faults: tuple[CalendarFault, ...]
+    good: int = 0
 
 
 def calendar_faults(text: str, person_from: str | None = None) -> tuple[CalendarFault, ...]:
@@ -55,6 +56,11 @@ def calendar_faults(text: str, person_from: str | None = None) -> tuple[Calendar
         person_from: For a schedule the property of an event that names the person: ``summary``, ``attendee`` …; None: none does.
     """
     return _read(text, person_from).faults
+
+
+def good_events(text: str, person_from: str | None = None) -> int:
+    """Return how many events of a text have no fault; arguments as of ``calendar_faults``."""
+    return _read(text, person_from).good
 
 
 def occurrences(
@@ -156,7 +162,7 @@ def _read(text: str, person_from: str | None) -> _Read:
     except _UNREADABLE as error:
         faults.append(CalendarFault(1, f"its events cannot be worked out: {_said(error)}", "export the calendar again"))
         query = None
-    return _Read(query, tuple(sorted(faults)))
+    return _Read(query, tuple(sorted(faults)), len(good) if query is not None else 0)
 
 
 def _twice(place: EventLines, event: Any, seen: dict[tuple[str, str, int], int]) -> CalendarFault | None:

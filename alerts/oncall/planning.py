@@ -7,7 +7,7 @@ from hashlib import blake2b, sha256
 
 from alerts.incident import MOST_CALENDAR, Calendar, Override
 from alerts.oncall.duty import duties, on_duty
-from alerts.oncall.ical import calendar_faults
+from alerts.oncall.ical import calendar_faults, good_events
 from alerts.oncall.ical_lines import CalendarFault, scan
 from alerts.oncall.policy import CalendarPolicy, RotaFacts, SchedulePolicy
 from alerts.plan_fault import PlanFault, check_name, check_person_text, check_span
@@ -85,6 +85,20 @@ def calendar_of(name: str, text: str, now_ms: int) -> Calendar:
     if size > MOST_CALENDAR:
         raise PlanFault("file", f"it has {size:,} bytes, {MOST_CALENDAR:,} at most", "export a shorter time")
     return Calendar(name, sha256(text.encode()).hexdigest(), text, now_ms)
+
+
+def events_left_out(
+    text: str, name: str, schedules: Iterable[SchedulePolicy], calendars: Iterable[CalendarPolicy]
+) -> tuple[int, int]:
+    """Return of how many events the text has how many are left out by whoever reads least of it.
+
+    Returns:
+        (left out, all). Where both are the same, some schedule or calendar would have nothing of the text.
+    """
+    readers = {one.person_from for one in schedules if one.ical == name}
+    every = len(scan(text).events or ())
+    alone = {None} if any(one.ical == name for one in calendars) else set()
+    return every - min((good_events(text, reader) for reader in readers | alone), default=every), every
 
 
 def faults_of(

@@ -175,6 +175,20 @@ def fits(matcher: Matcher, subject: Subject) -> bool:
     return fits_value(matcher, value_of(subject, matcher.name))
 
 
+_ODD = ("a", "bpo-b", "0-Zz é", "\N{SNOWMAN}/7@")
+
+
+def fits_anything(matcher: Matcher, *, present: bool = False) -> bool:
+    """Tell whether a regular expression fits every value, as far as odd ones show; False for other operators.
+
+    Args:
+        matcher: The matcher.
+        present: Every value but the empty text, which stands for a dimension that a scope does not have.
+    """
+    values = _ODD if present else ("", *_ODD)
+    return matcher.op == "=~" and all(fits_value(matcher, value) for value in values)
+
+
 def possible(matchers: Iterable[Matcher], name: str) -> frozenset[str] | None:
     """Return the only values of a name that may fit all of some matchers; None where they leave it open.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from alerts.routing.matchers import parse_matcher
-from alerts.routing.policy import MaintenancePolicy
+from alerts.routing.matchers import SEVERITIES, fits_anything, fits_value, parse_matcher
+from alerts.routing.policy import MaintenancePolicy, Matcher
+from alerts.settings.calendars import CalendarSettings, always_on
 from alerts.settings.names import EntryName, Known, Place, needed, required, some
 from alerts.settings.routes import MatcherText, matcher_faults
 from alerts.settings.times import Moment, Zone, has_offset, moment_ms
@@ -49,13 +50,18 @@ class MaintenanceSettings(Section):
 
 
 def maintenance_faults(
-    windows: Sequence[MaintenanceSettings], known: Known, kinds: Sequence[str], rules: Sequence[str]
+    windows: Sequence[MaintenanceSettings],
+    known: Known,
+    calendars: Mapping[str, CalendarSettings],
+    kinds: Sequence[str],
+    rules: Sequence[str],
 ) -> Iterator[SettingsFault]:
-    """Yield windows that never hold anything, or that cannot be told apart.
+    """Yield windows that never hold anything, that hold everything for ever, or that cannot be told apart.
 
     Args:
         windows: The windows.
         known: The names that there are.
+        calendars: The calendars.
         kinds: Kinds of rules that there are.
         rules: Names of the rules, also of those that are not in force.
     """
@@ -69,6 +75,43 @@ def maintenance_faults(
         matchers = tuple(parse_matcher(text) for text in one.match)
         yield from matcher_faults(place, matchers, kinds, rules)
         yield from _time_faults(place, one, known)
+    yield from _silence_faults(windows, calendars, kinds, rules)
+
+
+def _silence_faults(
+    windows: Sequence[MaintenanceSettings],
+    calendars: Mapping[str, CalendarSettings],
+    kinds: Sequence[str],
+    rules: Sequence[str],
+) -> Iterator[SettingsFault]:
+    """Yield a fault at the last of the windows that together hold every incident all the time."""
+    holding: set[int] = set()
+    for severity in SEVERITIES:
+        own = [
+            (number, calendars[one.calendar])
+            for number, one in enumerate(windows)
+            if one.calendar is not None
+            and one.calendar in calendars
+            and all(_fits_all(parse_matcher(text), severity, kinds, rules) for text in one.match)
+        ]
+        if not own or not always_on(calendar for _, calendar in own):
+            return
+        holding.update(number for number, _ in own)
+    last, names = max(holding), [windows[number].name for number in sorted(holding)]
+    several = len(names) > 1
+    who = f"{' and '.join(names)} together hold" if several else "it holds"
+    on = list(dict.fromkeys(windows[number].calendar or "" for number in sorted(holding)))
+    place, reads = ("alerts", "maintenance", last), tuple(("alerts", "calendars", name) for name in on)
+    hint = f"let match fit less, or shorten {' or '.join(on)}"
+    yield SettingsFault(
+        (*place, "match"), f"{who} every incident all the time, so nothing would ever be told", hint, reads
+    )
+
+
+def _fits_all(matcher: Matcher, severity: str, kinds: Sequence[str], rules: Sequence[str]) -> bool:
+    """Tell whether a matcher fits whatever has a severity."""
+    values = {"severity": [severity], "kind": kinds, "rule": rules}.get(matcher.name)
+    return fits_anything(matcher) if values is None else all(fits_value(matcher, value) for value in values)
 
 
 def _time_faults(place: Place, one: MaintenanceSettings, known: Known) -> Iterator[SettingsFault]:

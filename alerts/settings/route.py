@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from alerts.routing.matchers import NAMES
 from alerts.routing.policy import RoutePolicy
-from alerts.settings.calendars import CalendarSettings
+from alerts.settings.calendars import CalendarSettings, always_on
 from alerts.settings.escalations import EscalationSettings
 from alerts.settings.names import Known, Place, ReceiverText, named, needed, receiver_of, repeated, required, some
 from alerts.settings.people import PersonSettings
@@ -178,16 +178,37 @@ def _hold_faults(
     for setting, names in (("mute", route.mute), ("quiet", route.quiet)):
         for at, name in enumerate(names):
             yield from known.unknown((*place, setting, at), "calendar", name)
-            excepted = setting == "quiet" and route.quiet_except
-            if name in calendars and calendars[name].always() and not excepted:
-                reason = f"calendar {name} is on all the time, so nothing would ever be told here"
-                reads = (("alerts", "calendars", name),)
-                yield SettingsFault((*place, setting, at), reason, f"remove it, or shorten {name}", reads)
+    yield from _silence_faults(place, route, calendars)
     if route.quiet_except and not route.quiet:
         reason = "there are no quiet hours that they would be excepted from"
         yield SettingsFault(
             (*place, "quiet_except"), reason, "name calendars in  quiet:, or remove it", ((*place, "quiet"),)
         )
+
+
+def held_by(route: RouteSettings, severity: Severity | None) -> list[tuple[str, int, str]]:
+    """Return the calendars that hold back incidents of a severity (None: of all), each with its setting and place there."""
+    settings = [("mute", route.mute)]
+    if severity not in route.quiet_except if severity is not None else not route.quiet_except:
+        settings.append(("quiet", route.quiet))
+    return [(setting, at, name) for setting, names in settings for at, name in enumerate(names)]
+
+
+def _silence_faults(
+    place: Place, route: RouteSettings, calendars: Mapping[str, CalendarSettings]
+) -> Iterator[SettingsFault]:
+    """Yield calendars that leave no time to tell anything, each by itself, else all together."""
+    held = [one for one in held_by(route, None) if one[2] in calendars]
+    alone = [one for one in held if always_on([calendars[one[2]]])]
+    for setting, at, name in alone:
+        reason = f"calendar {name} is on all the time, so nothing would ever be told here"
+        hint = f"remove it, or shorten {name}"
+        yield SettingsFault((*place, setting, at), reason, hint, (("alerts", "calendars", name),))
+    if held and not alone and always_on(calendars[name] for _, _, name in held):
+        (setting, at, _), names = held[-1], list(dict.fromkeys(name for _, _, name in held))
+        reason = f"calendars {' and '.join(names)} together are on all the time, so nothing would ever be told here"
+        reads = tuple(("alerts", "calendars", name) for name in names)
+        yield SettingsFault((*place, setting, at), reason, "remove one of them, or shorten it", reads)
 
 
 def _digest_faults(place: Place, route: RouteSettings, has_zone: bool) -> Iterator[SettingsFault]:

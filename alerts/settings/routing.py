@@ -129,7 +129,7 @@ class RoutingSettings(Section):
             *schedule_faults(self.schedules, known),
             *escalation_faults(self.escalations, known),
             *calendar_faults(self.calendars),
-            *maintenance_faults(self.maintenance, known, kinds, rules),
+            *maintenance_faults(self.maintenance, known, self.calendars, kinds, rules),
         ]
 
     def set_aside(self, channel: str, reason: str) -> None:

@@ -127,12 +127,13 @@ def override(
 def import_(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The ical of a schedule or calendar in alerts.")],
     file: Annotated[str, typer.Argument(metavar="FILE.ics", help="An iCalendar file; - reads standard input.")],
+    force: Annotated[bool, typer.Option("--force", help="Take it also where no event of it counts.")] = False,
     wait: WaitOption = 30,
     config: ConfigOption = None,
     var: VarOption = None,
 ) -> None:
     """Take an iCalendar text as the turns of a schedule, or the times of a calendar, in place of the one before."""
-    from alerts.oncall.planning import calendar_of, faults_of
+    from alerts.oncall.planning import calendar_of, events_left_out, faults_of
     from alerts.plan_fault import PlanFault
 
     at_ms = now_ms()
@@ -156,6 +157,7 @@ def import_(
     if held is not None and held.sha == given.sha:
         say(f"{name} is known as it is; nothing was written")
         return
+    _check_left_out(file, *events_left_out(text, name, schedules, calendars), force=force)
     plan(settings, stack, given, lambda facts: facts.calendars.get(name) == given, wait)
     say(f"{name} is in force: {', '.join([*_of('schedule', schedules), *_of('calendar', calendars)])}")
     facts = plans_of(settings)
@@ -179,6 +181,22 @@ def export(
     _, policy, facts = _known(config, var)
     (chosen,) = _chosen(policy, schedule)
     say_crlf_lines(to_ical(chosen, facts, begin_ms, end_ms).decode())
+
+
+def _check_left_out(file: str, left_out: int, every: int, *, force: bool) -> None:
+    """Say how many events do not count.
+
+    Raises:
+        typer.Exit: 1 where none does: what is in force stays.
+    """
+    from streams.core.formatting import plural
+
+    if left_out == every and not force:
+        why = f"none of its {plural(every, 'event')} counts" if every else "it has no event"
+        say(f"{file}: {why}, so nothing was written; mend it, or take it all the same with --force", err=True)
+        raise typer.Exit(1)
+    if left_out:
+        say(f"{file}: {left_out:,} of its {plural(every, 'event')} left out, the others count", err=True)
 
 
 def _policy(settings: FloorwatchConfig) -> RoutingPolicy:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from alerts.kinds.stream_health import STREAM_KINDS
+from alerts.routing.matchers import fits_anything, fits_value, parse_matcher
 from alerts.routing.policy import DEFAULT_ROUTE, Matcher, RoutingEntry
 from alerts.routing.reach import Reached, falls_through, reached
 from alerts.routing.routes import entry_words
 from alerts.rules import Rule
+from alerts.settings.calendars import always_on
 from alerts.settings.names import named
+from alerts.settings.route import held_by, whole
 from floorwatch.settings.alert_settings import AlertSettings
 from floorwatch.settings.schema import FloorwatchConfig
 
@@ -55,7 +58,36 @@ def route_warnings(config: FloorwatchConfig) -> list[str]:
         f"alerts.routes.{name}: nothing takes this route; name it in alerts.routing, in a rule or in escalate, or remove it"
         for name in unused
     ]
-    return found + _unused_oncall(alerts)
+    return found + _unused_oncall(alerts) + [said for rule in config.rules if (said := _never_told(config, rule))]
+
+
+def _never_told(config: FloorwatchConfig, rule: Rule) -> str | None:
+    """Return in a sentence that maintenance, mute times and quiet hours leave no time to tell of a rule; None: there is some."""
+    alerts, names = config.alerts, []
+    known = _known(rule)
+    windows = [
+        one
+        for one in alerts.maintenance
+        if one.calendar is not None
+        and one.calendar in alerts.calendars
+        and all(_surely_fits(parse_matcher(text), known, rule.scope.by) for text in one.match)
+    ]
+    for route in routes_of_rule(config, rule):
+        held = held_by(whole(alerts.routes[route]), rule.severity) if route in alerts.routes else []
+        times = [one.calendar for one in windows] + [name for _, _, name in held]
+        if not always_on(alerts.calendars[name] for name in times if name in alerts.calendars):
+            return None
+        names += [f"maintenance {one.name}" for one in windows]
+        names += [f"{setting}: [{name}] of route {route}" for setting, _, name in held]
+    by = ", ".join(dict.fromkeys(names))
+    return f"alerts.rules: nobody is ever told of {rule.name}, because this is on all the time: {by}; shorten one of these times"
+
+
+def _surely_fits(matcher: Matcher, known: Mapping[str, str], many: Iterable[str]) -> bool:
+    """Tell whether a matcher fits all incidents of a rule, whose dimensions ``many`` have any value."""
+    if matcher.name in many and matcher.name not in known:
+        return fits_anything(matcher, present=True) or (matcher.op == "!=" and not matcher.text)
+    return fits_value(matcher, known.get(matcher.name, ""))
 
 
 def _unused_oncall(alerts: AlertSettings) -> list[str]:

@@ -124,12 +124,33 @@ def test_a_calendar_is_imported_once_and_its_strangers_are_told(here: Stack, tmp
         in done.output
     )
     assert "line 12: " in done.output
+    assert f"{tmp_path / 'pen.ics'}: 1 of its 2 events left out, the others count" in done.output
     assert run("import", "pen-rota", "-", input=ICS.replace("Mei Tan", "Lee")).stdout == (
         "pen-rota is known as it is; nothing was written\n"
     )
     assert len(here.put) == 1
     assert run("import", "pen-rota", "-", input=ICS).exit_code == 0
     assert [one.__class__.__name__ for one in here.put] == ["Calendar", "Calendar"]
+
+
+def test_a_calendar_of_which_no_event_counts_leaves_the_one_in_force(here: Stack) -> None:
+    here.know()
+    assert run("import", "pen-rota", "-", input=ICS).exit_code == 0
+    broken = ICS.replace("SUMMARY:", "COMMENT:")
+    done = run("import", "pen-rota", "-", input=broken)
+    assert (done.exit_code, done.stdout) == (1, "")
+    said = done.stderr.splitlines()
+    assert [line.partition(":")[2].split(":")[0] for line in said[:-1]] == [" line 3", " line 12"]
+    assert said[-1] == (
+        "-: none of its 2 events counts, so nothing was written; mend it, or take it all the same with --force"
+    )
+    empty = run("import", "pen-rota", "-", input="BEGIN:VCALENDAR\nVERSION:2.0\nEND:VCALENDAR\n")
+    assert (empty.exit_code, "-: it has no event, so nothing was written" in empty.stderr) == (1, True)
+    assert len(here.put) == 1
+    forced = run("import", "pen-rota", "-", "--force", input=broken)
+    assert (forced.exit_code, len(here.put)) == (0, 2), forced.output
+    assert "pen: NOBODY (gap)" in forced.stdout
+    assert run("import", "pen-rota", "-", input=broken).stdout == "pen-rota is known as it is; nothing was written\n"
 
 
 def test_an_export_is_icalendar_that_names_the_same_people(here: Stack) -> None:

@@ -137,6 +137,75 @@ FAULTY: dict[str, tuple[str, str]] = {
     "maintenance on a date alone": (_MOVE, "from: 2026-12-05, to: 2026-12-05T05:00+08:00"),
 }  # fmt: skip
 
+EVENING = """  calendars:
+    days: {zone: Asia/Kuala_Lumpur, times: [{from: "07:00", to: "22:00"}]}
+    dusk: {zone: Asia/Tokyo, times: [{from: "21:00", to: "08:30"}]}
+    weekdays: {zone: Asia/Kuala_Lumpur, times: [{days: [mon-fri]}]}
+    weekends: {zone: Asia/Kuala_Lumpur, times: [{days: [sat, sun]}]}
+"""
+_ROUTES = "  channels: {ops: {type: console}}\n  routes: {default: {notify: [ops]"
+FOR_EVER = {
+    "mute times that leave nothing of the week": f"{_ROUTES}, mute: [weekdays, weekends]}}}}\n{EVENING}",
+    "mute times in two zones that leave nothing": f"{_ROUTES}, mute: [days, dusk]}}}}\n{EVENING}",
+    "mute time and quiet hours that leave nothing": f"{_ROUTES}, mute: [weekdays], quiet: [weekends]}}}}\n{EVENING}",
+    "maintenance of everything all the time": f"{_ROUTES}}}}}\n{EVENING.replace('[mon-fri]', '[mon-sun]')}"
+    "  maintenance:\n    - {name: all, match: ['severity=~.*', 'vendor=~.*'], calendar: weekdays}\n",
+    "maintenance of everything by turns": f"{_ROUTES}}}}}\n{EVENING}"
+    "  maintenance:\n    - {name: week, match: ['severity=~page|warn|info'], calendar: weekdays}\n"
+    "    - {name: pages, match: [severity=page], calendar: weekends}\n"
+    "    - {name: rest, match: [severity!=page, 'kind=~.+'], calendar: weekends}\n",
+}
+"""Files that would silence everything for ever, each though no calendar of theirs is on all the time."""
+
+_BY_DAY, _BY_ZONE, _BOTH, _ALL, _BY_TURNS = FOR_EVER.values()
+LEAVES_TIME = {
+    "an hour of the week": _BY_DAY.replace("{days: [mon-fri]}", "{days: [mon-fri], to: '23:00'}"),
+    "an hour of each day": _BY_ZONE.replace('"08:30"', '"07:30"'),
+    "pages in quiet hours": _BOTH.replace("quiet: [weekends]", "quiet: [weekends], quiet_except: [page]"),
+    "a vendor": _ALL.replace("vendor=~.*", "vendor!~bpo-a"),
+    "one severity": _BY_TURNS.replace("page|warn|info", "page|warn"),
+    "a kind": _BY_TURNS.replace("kind=~.+", "kind!=rushing"),
+}
+
+
+def loaded(text: str) -> None:
+    loads(f"alerts:\n{text}", {}, name="f.yaml", base=Path(), channels="built")
+
+
+def test_what_would_silence_everything_for_ever_is_refused() -> None:
+    said = []
+    for name, text in FOR_EVER.items():
+        with pytest.raises(ConfigErrors) as caught:
+            loaded(text)
+        (error,) = caught.value.errors
+        assert error.line > 1, name
+        said.append((error.reason, error.hint))
+    at, so = "alerts.routes.default", "together are on all the time, so nothing would ever be told here"
+    one, every = "remove one of them, or shorten it", "every incident all the time, so nothing would ever be told"
+    assert said == [
+        (f"{at}.mute[1]: calendars weekdays and weekends {so}", one),
+        (f"{at}.mute[1]: calendars days and dusk {so}", one),
+        (f"{at}.quiet[0]: calendars weekdays and weekends {so}", one),
+        (f"alerts.maintenance[0].match: it holds {every}", "let match fit less, or shorten weekdays"),
+        (
+            f"alerts.maintenance[2].match: week and pages and rest together hold {every}",
+            "let match fit less, or shorten weekdays or weekends",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", LEAVES_TIME)
+def test_what_leaves_some_time_or_some_incidents_is_taken(name: str) -> None:
+    loaded(LEAVES_TIME[name])
+
+
+def test_a_clock_that_is_changed_in_summer_opens_a_gap() -> None:
+    text = _BY_ZONE.replace("Asia/Tokyo", "Europe/Lisbon")
+    night = text.replace('from: "21:00", to: "08:30"', 'from: "14:00", to: "23:00"')  # 14:00 to 23:00 UTC, in winter
+    loaded(night)
+    with pytest.raises(ConfigErrors):
+        loaded(night.replace('to: "23:00"', 'to: "24:00"').replace('from: "14:00"', 'from: "13:00"'))
+
 
 def test_the_whole_file_has_no_fault() -> None:
     loads("alerts:\n" + WHOLE, {}, name="f.yaml", base=Path(), channels="built")

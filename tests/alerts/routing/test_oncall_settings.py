@@ -182,6 +182,35 @@ def test_a_calendar_that_nothing_takes_is_a_warning() -> None:
     assert said in route_warnings(config_of(text))
 
 
+def test_a_rule_of_which_nobody_is_ever_told_is_a_warning() -> None:
+    rule = "  rules:\n    - {name: vendor-sla, kind: sla_attainment, scope: {by: vendor}, window: 1h, target: 0.9, severity: warn}\n"
+    silent = """  channels: {ops: {type: console}}
+  routes: {default: {notify: [ops], mute: [weekends], quiet: [nights], quiet_except: [page]}}
+  calendars:
+    nights: {zone: UTC, times: [{from: "18:00", to: "09:00"}]}
+    weekends: {zone: UTC, times: [{days: [sat, sun]}]}
+    days: {zone: UTC, times: [{days: [mon-fri], from: "09:00", to: "18:00"}]}
+  maintenance:
+    - {name: vendors, match: ["vendor=~.+", "severity!=info"], calendar: days}
+"""
+    said = [one for one in route_warnings(config_of(f"alerts:\n{silent}{rule}")) if one.startswith("alerts.rules")]
+    assert said == [
+        (
+            "alerts.rules: nobody is ever told of vendor-sla, because this is on all the time: maintenance vendors, "
+            "mute: [weekends] of route default, quiet: [nights] of route default; shorten one of these times"
+        )
+    ]
+    for before, after in (
+        ("severity: warn}", "severity: page}"),  # told by night
+        ("{by: vendor}", "{by: queue}"),
+        ('"vendor=~.+"', '"vendor=~bpo-.+"'),
+        ('"18:00"}]}\n  maint', '"17:00"}]}\n  maint'),
+    ):
+        assert before in silent + rule
+        text = f"alerts:\n{silent}{rule}".replace(before, after)
+        assert not [one for one in route_warnings(config_of(text)) if one.startswith("alerts.rules")], before
+
+
 def test_quiet_hours_that_are_always_may_except_a_severity() -> None:
     config_of(CONFIG.replace("[{from: 22:00, to: 07:00}]", "[{}]"))
     with pytest.raises(ConfigErrors, match="nothing would ever be told here"):
