@@ -10,7 +10,8 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from alerts.scopes import Scope, child_dimension, is_parent
+from alerts.part_index import IndexedRows, PartIndex
+from alerts.scopes import Scope
 from alerts.signals import Contributor
 from alerts.view import Row
 from streams.core.binomial import share_limits
@@ -108,28 +109,31 @@ def excess(cells: Mapping[str, PartCounts], target: float) -> dict[str, Fraction
 
 
 def children(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
-    """Rows that narrow ``scope`` by one dimension: {dimension: {value: row}}. O(rows)."""
-    found: dict[str, dict[str, Row]] = {}
-    for row in rows.values():
-        dimension = child_dimension(scope, row["scope"])
-        if dimension is not None:
-            found.setdefault(dimension, {})[row["scope"][dimension]] = row
-    return found
+    """Rows that narrow ``scope`` by one dimension: {dimension: {value: row}}. O(found) where the rows have an index."""
+    return {
+        dimension: {rows[key]["scope"][dimension]: rows[key] for key in keys}
+        for dimension, keys in _index(rows).children(scope)
+    }
 
 
 def crosses(scope: Scope, rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
-    """Rows that narrow ``scope`` by two dimensions: {"vendor × queue": {"bpo-a × hate": row}}. O(rows).
+    """Rows that narrow ``scope`` by two dimensions: {"vendor × queue": {"bpo-a × hate": row}}. O(found) where the rows have an index.
 
     Those by labeler are left out: a person is named as a person or not at all.
     """
     found: dict[str, dict[str, Row]] = {}
-    for row in rows.values():
-        own = row["scope"]
-        if len(own) != len(scope) + 2 or not is_parent(scope, own) or "labeler" in own:
-            continue
-        names = [name for name in own if name not in scope]
-        found.setdefault(" × ".join(names), {})[" × ".join(own[name] for name in names)] = row
+    for keys in _index(rows).crosses(scope):
+        for row in (rows[key] for key in keys):
+            own = row["scope"]
+            if "labeler" in own:
+                break
+            names = [name for name in own if name not in scope]
+            found.setdefault(" × ".join(names), {})[" × ".join(own[name] for name in names)] = row
     return found
+
+
+def _index(rows: Mapping[str, Row]) -> PartIndex:
+    return (rows if isinstance(rows, IndexedRows) else IndexedRows(rows)).index
 
 
 def complete(parent: PartCounts, parts: Mapping[str, PartCounts]) -> dict[str, PartCounts]:
@@ -186,10 +190,10 @@ def share_contributors(
         chance. That any part is said to be a cause in error has at most the chance ``FAMILY_ERROR``, over all dimensions
         and pairs together.
     """
-    own = {key: row for key, row in rows.items() if row["scope"] == dict(scope)}
+    own = _index(rows).at(scope)
     if not own:
         return ()
-    key, row = next(iter(own.items()))
+    key, row = own[0], rows[own[0]]
     old_row = reference.get(key)
     single = {name: parts for name, parts in children(scope, rows).items() if len(parts) > 1}
     cells = {name: _cells(row, parts, read) for name, parts in single.items()}
@@ -241,10 +245,11 @@ def _below_target(
     rows: Mapping[str, Row], labelers: list[str], read: Callable[[Row], PartCounts], target: float
 ) -> set[str]:
     """Return the people whose own share lies below the target beyond chance; that any is named in error has at most 2.5%."""
+    index = _index(rows) if labelers else PartIndex(())
     tallies = [
-        (row["scope"]["labeler"], read(row).tally)
-        for row in rows.values()
-        if set(row["scope"]) == {"labeler"} and row["scope"]["labeler"] in labelers
+        (labeler, read(rows[key]).tally)
+        for labeler in dict.fromkeys(labelers)
+        for key in index.at({"labeler": labeler})
     ]
 
     def test(tally: RatioTally) -> Callable[[float], bool]:

@@ -120,7 +120,7 @@ class Notifier:
         while not stop.is_set():
             async with self._away.told():
                 while await self._outbox.route(self._channels_of):
-                    pass
+                    self._turned("routing")  # ten thousand take longer than a notifier may be still
                 if time.monotonic() - moved_s >= ORPHANED_S / 4:
                     moved_s = time.monotonic()
                     await self._move_orphans()
@@ -133,6 +133,7 @@ class Notifier:
             async with self._away.told():
                 while (owed := await self._outbox.owed()) and await receipts.write_all(owed):
                     await self._outbox.paid(owed)
+                    self._turned("receipts")
                 self._turned("receipts")
             await _pause(stop, self._poll_s)
 

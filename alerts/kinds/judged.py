@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from alerts.kinds.base import Finding, RuleContext
+from alerts.part_index import IndexedRows
 from alerts.scopes import DIMENSIONS
 from alerts.view import Row, is_live
 
@@ -38,7 +39,7 @@ def judged(
             yield found
 
 
-class ReadableRows(dict[str, Row]):
+class ReadableRows(IndexedRows):
     """Rows by scope key, and what those raised that could not be read."""
 
     def __init__(self) -> None:

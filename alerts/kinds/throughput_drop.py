@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import ClassVar, Literal
 
@@ -16,8 +16,8 @@ from alerts.kinds.base import DetectorModel, Finding, KindSpec, RuleContext
 from alerts.kinds.detector_text import Reading, drop_in_words, reading_of
 from alerts.kinds.judged import attempt, judged, readable
 from alerts.kinds.words import Phrase, figure, phrase
+from alerts.part_index import PartIndex
 from alerts.rules import Budget, FalseAlarms, MinZ, Ratio, Rule
-from alerts.scopes import child_dimension
 from alerts.signals import Contributor
 from alerts.statistics import drop_z
 from alerts.view import Row
@@ -73,6 +73,10 @@ def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding
     stored = context.view.rows("throughput", rule.window)
     rows = readable(rule, context, stored)
 
+    @cache
+    def index() -> PartIndex:
+        return _index(rule, rows, context)
+
     def judge(key: str) -> Finding | None:
         scope = dict(rows[key]["scope"]) if key in rows else parse_scope_key(key)
         if not rule.scope.matches(scope):
@@ -92,7 +96,10 @@ def evaluate(rule: ThroughputDropRule, context: RuleContext) -> Iterable[Finding
             target=rule.target,
             evidence=evidence,
             since_ms=count.start_ms if reading is None or reading["since_ms"] is None else reading["since_ms"],
-            contributors=attempt(rule, context, key, lambda: _contributors(rule, scope, rows, context, expected)) or ()
+            contributors=attempt(
+                rule, context, key, lambda: _contributors(rule, scope, rows, context, expected, index())
+            )
+            or ()
             if firing and expected
             else (),
             dated=reading is not None and reading["since_ms"] is not None,
@@ -128,29 +135,43 @@ def _judge(rule: ThroughputDropRule, count: WindowCount, expected: Expectation |
     )
 
 
+def _index(rule: ThroughputDropRule, rows: Mapping[str, Row], context: RuleContext) -> PartIndex:
+    """Return an index of all scopes with a row, or with a baseline and no row. A key that cannot be read is left out."""
+
+    def scope_of_part(key: str) -> dict[str, str]:
+        return dict(rows[key]["scope"]) if key in rows else parse_scope_key(key)
+
+    stored = context.view.rows("throughput", rule.window)
+    keys = chain(rows, (key for key in context.baseline.scope_keys(rule.window) if key not in stored))
+    found = ((key, attempt(rule, context, key, partial(scope_of_part, key))) for key in keys)
+    return PartIndex((key, scope) for key, scope in found if scope is not None)
+
+
 def _contributors(
-    rule: ThroughputDropRule, scope: dict[str, str], rows: Mapping[str, Row], context: RuleContext, whole: Expectation
+    rule: ThroughputDropRule,
+    scope: dict[str, str],
+    rows: Mapping[str, Row],
+    context: RuleContext,
+    whole: Expectation,
+    index: PartIndex,
 ) -> tuple[Contributor, ...]:
     found = []
 
-    def part_of(key: str) -> Contributor | None:
-        part_scope = rows[key]["scope"] if key in rows else parse_scope_key(key)
-        dimension = child_dimension(scope, part_scope)
-        if dimension is None or dimension == "labeler":  # one person's counts mostly show their breaks
-            return None
+    def part_of(dimension: str, key: str) -> Contributor | None:
         count = current_count(rows.get(key), rule.window, context.watermark_ms)
         expected = expect(context.baseline.ring(rule.window, key), count.covered_ms)
         if expected is None:
             return None
         effect_pp = round((count.labels - expected.labels) / whole.labels * 100, 2)
         detail = f"{count.labels:,} labels, {expected.labels:,.0f} expected"
-        return Contributor(dimension, part_scope[dimension], effect_pp, count.labels, detail)
+        value = (rows[key]["scope"] if key in rows else parse_scope_key(key))[dimension]
+        return Contributor(dimension, value, effect_pp, count.labels, detail)
 
-    stored = context.view.rows("throughput", rule.window)
-    for key in chain(rows, (key for key in context.baseline.scope_keys(rule.window) if key not in stored)):
-        one = attempt(rule, context, key, partial(part_of, key))
-        if one is not None:
-            found.append(one)
+    for dimension, keys in index.children(scope):
+        if dimension == "labeler":  # one person's counts mostly show their breaks
+            continue
+        parts = (attempt(rule, context, key, partial(part_of, dimension, key)) for key in keys)
+        found += [part for part in parts if part is not None]
     return rank(found)
 
 

@@ -12,6 +12,7 @@ from msgspec import structs
 from alerts.kinds.registry import KIND_OF
 from alerts.looks import LOOKS, Look, decode_look, look_words
 from streams.adapters.topic_names import TopicNames
+from streams.agents import rule_runner
 from streams.agents.rule_runner import RuleRunner
 from telemetry import catalogue
 from telemetry.engine_metrics import EngineMetrics
@@ -203,3 +204,39 @@ def test_what_a_costly_look_left_out_is_looked_at_when_all_is_idle() -> None:
     busy, idle = asyncio.run(run())
     assert busy is None
     assert idle is not None
+
+
+@pytest.mark.parametrize(("behind_ms", "looks"), [(5_000, 10), (3_600_000, 4)])
+def test_a_look_of_12_s_comes_each_minute_on_a_live_floor_and_less_often_in_a_catch_up(
+    behind_ms: int, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(rule_runner, "time", clock)
+
+    class Slow(Redis):
+        async def keep(self, name: str, value: bytes) -> None:
+            clock.now_s += 12.0 if name == LOOKS else 0.0
+            await super().keep(name, value)
+
+    async def run() -> int:
+        redis, writer = Slow(), MemoryWriter()
+        made = runner(redis)
+        for second in range(600):
+            clock.now_s = max(clock.now_s, clock.began_s + second)
+            await made.run(writer, int(clock.now_s * 1000) - behind_ms)
+        return sum(given["type"] == "tick" for given in inputs_of(writer))
+
+    assert asyncio.run(run()) == looks
+
+
+class Clock:
+    """The module ``time`` as a test moves it; it begins with a minute."""
+
+    def __init__(self) -> None:
+        self.began_s = self.now_s = NOW_MS // MINUTE_MS * 60.0 + 5
+
+    def time(self) -> float:
+        return self.now_s
+
+    def monotonic(self) -> float:
+        return self.now_s

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
@@ -16,9 +17,11 @@ from alerts.deliveries import channel_states
 from alerts.notifier import AT_ONCE, Notifier
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification
+from alerts.receipt_log import ReceiptLog
 from tests.alerts.notifiers import FakeChannel, dead_ones, notifier_of, waiting
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.test_outbox import SETTINGS, Clock, note, on_outbox
+from tests.waits import until
 
 
 def test_webhook_500s_then_200_is_delivered_once_under_one_key(redis_url: str) -> None:
@@ -208,3 +211,35 @@ def test_a_channel_that_is_down_for_hours_is_tried_on_while_others_have_it_once(
         assert state.failing_since_ms is not None
 
     on_outbox(redis_url, body)
+
+
+def test_a_notifier_with_much_to_route_and_many_receipts_to_write_is_not_dead(redis_url: str) -> None:
+    async def body(outbox: Outbox, _clock: Clock, redis: Redis) -> None:
+        seen: list[tuple[str, bool]] = []
+        stop = asyncio.Event()
+
+        def channels_of(_note: Notification) -> list[str]:
+            seen.append(("routing", "routing" in notifier.turns()))
+            return ["a"]
+
+        class Log:
+            async def write_all(self, receipts: list[bytes]) -> bool:
+                seen.append(("receipts", "receipts" in notifier.turns()))
+                return bool(receipts)
+
+        notifier = Notifier(outbox, {"a": FakeChannel("a")}, channels_of, receipts=cast("ReceiptLog", Log()))
+        for number in range(3):
+            await outbox.enqueue(note(f"k{number}:open"))
+        await redis.zadd(outbox.key("owed"), {f"receipt {number}": number for number in range(1_200)})
+        running = [asyncio.create_task(_run(notifier.loops()[part], stop)) for part in ("routing", "receipts")]
+        await until(lambda: len(seen) == 6, "all to be routed and written")
+        stop.set()
+        await asyncio.gather(*running)
+        for part in ("routing", "receipts"):
+            assert [turned for name, turned in seen if name == part] == [False, True, True], part
+
+    on_outbox(redis_url, body)
+
+
+async def _run(loop: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
+    await loop(stop)
