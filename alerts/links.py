@@ -17,8 +17,8 @@ from msgspec import Struct, structs
 
 from streams.models.timestamps import DAY_MS
 
-LinkPurpose = Literal["ack", "silence", "useful", "not_useful", "comment", "escalate", "details", "check"]
-"""What a link is for. ``details`` only shows; ``check`` is about no incident: `floorwatch doctor` follows one."""
+LinkPurpose = Literal["ack", "silence", "useful", "not_useful", "comment", "escalate", "details", "tasks", "check"]
+"""What a link is for. ``details`` and ``tasks`` only show; ``check`` is about no incident: `floorwatch doctor` follows one."""
 
 PURPOSES: tuple[LinkPurpose, ...] = (
     "ack",
@@ -28,6 +28,7 @@ PURPOSES: tuple[LinkPurpose, ...] = (
     "comment",
     "escalate",
     "details",
+    "tasks",
     "check",
 )
 

@@ -112,7 +112,8 @@ def linked(note: Notification, link: Callable[[str, str, str], str]) -> Notifica
     key = note.incident.get("key")
     if not isinstance(key, str):
         return note
-    urls = {name: link(name, key, note.id) for name in Links.__struct_fields__}
+    names = [name for name in Links.__struct_fields__ if name != "tasks" or note.incident.get("examples")]
+    urls = {name: link(name, key, note.id) for name in names}
     return structs.replace(note, links=Links(**urls))
 
 

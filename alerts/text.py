@@ -21,6 +21,7 @@ class Links(Struct, frozen=True, omit_defaults=True):
     useful: str = ""
     not_useful: str = ""
     details: str = ""
+    tasks: str = ""
 
 
 class Text(Struct, frozen=True):

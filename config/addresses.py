@@ -56,6 +56,17 @@ def web_base(text: str) -> str:
     return text if not text or text.endswith("/") else text + "/"
 
 
+def task_address(text: str) -> str:
+    """Return an address with ``{task}`` in it, or nothing. Raises PydanticCustomError if it is not one."""
+    if not text:
+        return text
+    if not re.fullmatch(r"https?://[^\s/{}]\S*", text):
+        _refuse('"{text}" is not a web address', "write e.g. https://tool.example/tasks/{{task}}", text=text)
+    if "{task}" not in text:
+        _refuse('"{text}" names no task', "write {{task}} where the task's id belongs", text=text)
+    return text
+
+
 def redis_url(text: str) -> str:
     """Return a Redis URL unchanged. Raises PydanticCustomError, which never shows the URL: it may hold a password."""
     if not re.match(r"(rediss?|unix)://", text):

@@ -17,11 +17,12 @@ _LINK_RANKS: dict[LinkKind, int] = {
     "board": 3,
     "details": 8,
     "silence": 9,
-    "not_useful": 10,
-    "useful": 11,
-    "runbook": 12,
+    "tasks": 10,
+    "not_useful": 11,
+    "useful": 12,
+    "runbook": 13,
 }
-_LAST = 13
+_LAST = 14
 """Which lines and links a message keeps longest that must be short, from 0."""
 _TITLE_ROOM = 16
 """Characters that are put around a title in a body."""

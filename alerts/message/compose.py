@@ -207,7 +207,8 @@ def _details(member: Member, reader: Reader) -> list[str]:
         *(f"  {part_words(part)}" for part in parts),
     ]
     if incident.examples:
-        lines.append("Example tasks: " + ", ".join(incident.examples))
+        one = shlex.quote(incident.examples[0])
+        lines.append(f"Example tasks: {', '.join(incident.examples)}; all of one: floorwatch facts {one}")
     if incident.runbook_url and not is_link(incident.runbook_url):
         lines.append(f"Runbook: {runbook_words(incident.runbook_url)}")
     return [*lines, f"Incident {incident.key[:12]}, rule {incident.rule}, episode {incident.episode}"]
@@ -220,6 +221,8 @@ def _links(member: Member, reader: Reader, notice: str, made: Links) -> tuple[Li
         board = board_until(board, incident.resolved_ms + window_ms(incident.window))
     signed = {} if reader.link is None else {what: reader.link(what, incident.key, notice) for what in _PURPOSES}
     urls: list[tuple[str, str, LinkKind]] = [("Board", board, "board")]
+    if incident.examples:
+        urls.append(("Tasks", signed.get("tasks") or made.tasks, "tasks"))
     if not member.over:
         urls += [
             ("I have it", signed.get("ack") or made.ack, "ack"),
@@ -234,7 +237,7 @@ def _links(member: Member, reader: Reader, notice: str, made: Links) -> tuple[Li
     return tuple(Link(label, url, does) for label, url, does in urls if is_link(url))
 
 
-_PURPOSES = ("ack", "silence", "useful", "not_useful", "details")
+_PURPOSES = ("ack", "silence", "useful", "not_useful", "details", "tasks")
 
 
 def _commands(member: Member, made: Links, reader: Reader) -> tuple[Command, ...]:
@@ -248,8 +251,6 @@ def _commands(member: Member, made: Links, reader: Reader) -> tuple[Command, ...
         found.append(Command("I have it", f"floorwatch ack {key} --by NAME", "ack"))
     if not member.over and not made.silence:
         found.append(Command("Silence", f"floorwatch silence {key} --for 2h --by NAME", "silence"))
-    if incident.examples:
-        found.append(Command("A task", f"floorwatch facts {shlex.quote(incident.examples[0])}", "tasks"))
     if not made.details:
         found.append(Command("Details", f"floorwatch incidents show {key}", "details"))
     return tuple(found)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from streams.core import counters as c
 from streams.core import facts as f
+from streams.core.formatting import instant
 from streams.core.policy import DIMENSIONS, Dims
 from streams.core.time_text import rfc3339
 from streams.models.measures.registry import HISTOGRAM_SPAN, registry
@@ -143,3 +144,40 @@ def _decided(fact: f.AppealDecided) -> str:
     if fact.overturned and (fact.error_code or fact.severity_code):
         text += f", then {verdict_text(wrong=True, error_code=fact.error_code, severity_code=fact.severity_code)}"
     return text
+
+
+def brief(fact: f.Fact) -> str:
+    """Return what a fact says of its task in a few words that name no person; empty for what is about work in progress.
+
+    Example:
+        >>> brief(f.Cancelled(7, "e-1", 0))
+        'task cancelled'
+    """
+    match fact:
+        case f.Created():
+            return "task created" if fact.due_ms is None else f"task created, due {instant(fact.due_ms)}"
+        case f.Cancelled():
+            return "task cancelled"
+        case f.Label():
+            return f"label: {shown(fact.values)}"
+        case f.LabelWithdrawn():
+            return "label withdrawn"
+        case f.Audit():
+            said = f"audit: {verdict_text(fact.wrong, fact.error_code, fact.severity_code)}"
+            return said if fact.values is None else f"{said}, right is {shown(fact.values)}"
+        case f.Incomparable():
+            return "audit: no verdict"
+        case _:
+            return _brief_appeal(fact)
+
+
+def _brief_appeal(fact: f.Fact) -> str:
+    match fact:
+        case f.AuditWithdrawn():
+            return "audit withdrawn"
+        case f.AppealOpened():
+            return "appeal opened"
+        case f.AppealDecided():
+            return "appeal: overturned" if fact.overturned else "appeal: upheld"
+        case _:
+            return ""

@@ -32,6 +32,7 @@ _LIVE: tuple[tuple[str, LinkPurpose], ...] = (
     ("Silence", "silence"),
     ("Escalate it now", "escalate"),
 )
+_TASKS: tuple[tuple[str, LinkPurpose], ...] = (("Tasks behind it", "tasks"),)
 
 
 def heading(record: Mapping[str, Any], zone: str) -> str:
@@ -76,7 +77,7 @@ def details_page(
         shown,
         title=printable(_who_has_it(record, now_ms, zone)),
         tone="show",
-        further=(*(_LIVE if live else ()), *_ALWAYS),
+        further=(*(_LIVE if live else ()), *_ALWAYS, *(_TASKS if record.get("examples") else ())),
         sections=tuple(
             PagePart(printable(one.title), tuple(printable(line) for line in one.lines))
             for one in sections

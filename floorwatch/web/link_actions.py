@@ -13,10 +13,12 @@ from msgspec import Struct, structs
 from alerts.incident import Act, Via
 from alerts.links import Claim, doer
 from alerts.routing.policy import RoutingPolicy
+from floorwatch.replay.task_look import TaskLook
 from floorwatch.web.details_page import details_page
 from floorwatch.web.link_pages import END_NOW, SPANS, about, page_of, unavailable
 from floorwatch.web.links_store import LinkAct, LinksStore, StoreAway
 from floorwatch.web.page import Page
+from floorwatch.web.tasks_page import seen_from_ms, tasks_of, tasks_page
 from streams.core.formatting import UTC_ZONE
 
 _log = logging.getLogger(__name__)
@@ -36,6 +38,9 @@ class NotWritten(Exception):
         super().__init__(reason)
         self.unsure = unsure
 
+
+LookAtTasks = Callable[[tuple[str, ...], int], Awaitable[TaskLook | None]]
+"""From ids of tasks and a time (Unix ms) to what the log says of them since; None where it does not answer."""
 
 Append = Callable[[Act], Awaitable[str]]
 """Writes an action to the log, and returns the place on the log in words. Raises NotWritten."""
@@ -69,6 +74,8 @@ class LinkActions:
         clock_ms: Callable[[], int],
         zone_of: Callable[[str], str] = lambda _receiver: UTC_ZONE,
         policy: RoutingPolicy | None = None,
+        look: LookAtTasks | None = None,
+        task_url: str = "",
     ) -> None:
         """Act by a store and a log.
 
@@ -78,8 +85,10 @@ class LinkActions:
             clock_ms: Wall time.
             zone_of: IANA name of a receiver's zone.
             policy: Says who is told next; None: the page of details does not say it.
+            look: Looks at tasks on the log; None: their ids are shown alone.
+            task_url: Where the tool shows a task, with ``{task}`` in place of its id; empty: nowhere.
         """
-        self._policy = policy
+        self._policy, self._look_at, self._task_url = policy, look, task_url
         self._store, self._append, self._clock_ms, self._zone_of = store, append, clock_ms, zone_of
 
     async def show(self, claim: Claim) -> Page:
@@ -135,7 +144,15 @@ class LinkActions:
         if claim.purpose == "details" and record is not None:
             behind = await self._store.behind(record)
             return details_page(about(claim, record, zone), record, behind, self._policy, now_ms, zone)
+        if claim.purpose == "tasks" and record is not None:
+            seen = await self._seen(record)
+            return tasks_page(about(claim, record, zone), record, seen, self._task_url, zone)
         return page_of(claim, record, done, now_ms, zone)
+
+    async def _seen(self, record: dict[str, Any]) -> TaskLook | None:
+        """Return what the log says of the tasks behind an incident; None where it cannot be asked."""
+        tasks, since_ms = tasks_of(record), seen_from_ms(record)
+        return await self._look_at(tasks, since_ms) if self._look_at is not None and tasks else None
 
     async def _write(self, claim: Claim, name: str, wanted: LinkAct, before: LinkAct | None, via: Via) -> Page | None:
         act = Act(

@@ -43,7 +43,7 @@ def page_of(
         return _gone(claim)
     shown = about(claim, record, zone)
     match claim.purpose:
-        case "details":
+        case "details" | "tasks":
             return shown
         case "useful" | "not_useful":
             return _mark(shown, claim, done, zone)

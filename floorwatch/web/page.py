@@ -25,10 +25,11 @@ class Choice(Struct, frozen=True):
 
 
 class PagePart(Struct, frozen=True):
-    """Lines below a title."""
+    """Lines below a title. ``url``: where the title leads; empty: nowhere."""
 
     title: str
     lines: tuple[str, ...]
+    url: str = ""
 
 
 class Page(Struct, frozen=True):

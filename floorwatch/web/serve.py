@@ -21,17 +21,18 @@ from alerts.routes import RoutingSettings, own_zones, zones_of_routes
 from alerts.routing.policy import RoutingPolicy
 from config.kafka import KafkaSettings
 from config.redis import RedisSettings
+from floorwatch.replay.task_look import TaskLook, look
 from floorwatch.web.app import build_web_app
 from floorwatch.web.link_actions import LinkActions, NotWritten
 from floorwatch.web.links_store import RedisLinksStore
 from floorwatch.web.settings import WebSettings
 from floorwatch.web.slack_actions import SlackActions, SlackReplies
-from streams.adapters.clients import redis_client, started_producer
+from streams.adapters.clients import kafka_settings, redis_client, started_producer
 from streams.adapters.topic_names import TopicNames
 from streams.core.formatting import UTC_ZONE
 from streams.engine.errors import Misconfigured
 from streams.models.kafka_error import said_by
-from streams.models.topics import SIGNALS
+from streams.models.topics import EVENTS, SIGNALS
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ _CONNECT_S, _SEND_S = 6.0, 6.0
 """Together shorter than a request may take (floorwatch.web.app.REQUEST_S)."""
 _STOP_S = 10.0
 _READY_S = 3.0
+_LOOK_S = 10.0
+"""For a look at tasks, with the wait for another: shorter than a request may take."""
 
 
 class WebConfig(Protocol):
@@ -109,6 +112,26 @@ class ActionLog:
             return self._producer
 
 
+class TaskLog:
+    """Looks at tasks on events.v1, one request at a time: each reads up to ``MOST_RECORDS``."""
+
+    def __init__(self, config: WebConfig) -> None:
+        """Use a configuration; nothing is connected yet."""
+        self._config = config
+        self._names = TopicNames(config.kafka.topic_prefix, config.kafka.partitions)
+        self._one = asyncio.Semaphore(1)
+
+    async def look(self, tasks: tuple[str, ...], since_ms: int) -> TaskLook | None:
+        """Return what the log says of tasks since a time; None where it does not answer soon."""
+        try:
+            async with asyncio.timeout(_LOOK_S), self._one:
+                topic = self._names.name(EVENTS)
+                return await look(kafka_settings(self._config), topic, self._config.kafka.partitions, tasks, since_ms)
+        except (TimeoutError, KafkaError, OSError) as error:
+            _log.warning("tasks cannot be looked at: %s", type(error).__name__)
+            return None
+
+
 @asynccontextmanager
 async def serving(
     config: WebConfig, policy: RoutingPolicy | None = None, clock_ms: Callable[[], int] | None = None
@@ -135,7 +158,8 @@ async def serving(
         return ()
 
     store = RedisLinksStore(redis, config.redis.prefix)
-    actions = LinkActions(store, log.append, clock, zones(config.alerts), policy)
+    tasks = TaskLog(config).look
+    actions = LinkActions(store, log.append, clock, zones(config.alerts), policy, tasks, config.web.task_url)
     replies = SlackReplies()
     slack = SlackActions(actions, replies, zones(config.alerts))
     # No access log: addresses of links are secrets.

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from alerts.links import LinkSigner, keys_of
-from config.addresses import web_base
+from config.addresses import task_address, web_base
 from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds
 
@@ -45,6 +45,11 @@ class WebSettings(Section):
     )
     slack_signing_secret_file: Path | None = Field(
         default=None, description="File whose content is slack_signing_secret."
+    )
+    task_url: Annotated[str, AfterValidator(task_address)] = Field(
+        default="",
+        description="Where your labelling tool shows a task, e.g. https://tool.example/tasks/{task}; the pages link the tasks behind "
+        "an incident to it.",
     )
     link_lasts: Seconds = Field(
         default=7 * 86_400,

@@ -14,7 +14,7 @@ from alerts.incident import Act
 from alerts.links import LinkSigner
 from alerts.routing.policy import RoutingPolicy
 from floorwatch.web.app import build_web_app
-from floorwatch.web.link_actions import LinkActions, NotWritten
+from floorwatch.web.link_actions import LinkActions, LookAtTasks, NotWritten
 from floorwatch.web.links_store import RedisLinksStore
 from floorwatch.web.settings import WebSettings
 from tests.alerts import incident_world
@@ -57,7 +57,15 @@ class Pages:
 Story = Callable[[Pages], Awaitable[None]]
 
 
-def run(url: str, story: Story, settings: WebSettings = SETTINGS, how: RoutingPolicy = ROUTING) -> None:
+def run(
+    url: str,
+    story: Story,
+    settings: WebSettings = SETTINGS,
+    how: RoutingPolicy = ROUTING,
+    *,
+    look: LookAtTasks | None = None,
+    task_url: str = "",
+) -> None:
     """Tell a story of an open incident whose people got a message by a configuration of routes."""
 
     async def go(world: World) -> None:
@@ -74,7 +82,8 @@ def run(url: str, story: Story, settings: WebSettings = SETTINGS, how: RoutingPo
         def clock() -> int:
             return world.now_ms
 
-        actions = LinkActions(RedisLinksStore(world.redis, "f:"), append, clock, lambda _: "Asia/Kuala_Lumpur", how)
+        store, zone = RedisLinksStore(world.redis, "f:"), "Asia/Kuala_Lumpur"
+        actions = LinkActions(store, append, clock, lambda _: zone, how, look, task_url)
         server = TestServer(build_web_app(settings, actions, clock))
         async with server, aiohttp.ClientSession() as http:
             pages = Pages(world, http, str(server.make_url("/")))

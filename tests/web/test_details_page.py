@@ -134,7 +134,7 @@ def test_what_is_merged_names_the_other_and_what_is_over_only_what_can_still_be_
         assert "It is over, since Mon 23 Nov 18:04 UTC+8" in text_of(html)
         assert "Who is told next" not in html
         tokens = [read(SETTINGS.keys, token, NOW_MS) for token in re.findall(r'<a href="(v1\.[^"]+)">', html)]
-        assert [getattr(one, "purpose", None) for one in tokens] == ["comment", "useful", "not_useful"]
+        assert [getattr(one, "purpose", None) for one in tokens] == ["comment", "useful", "not_useful", "tasks"]
 
     run(redis_url, story, how=HOW)
 

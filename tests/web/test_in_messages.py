@@ -50,7 +50,7 @@ def test_every_link_of_a_message_is_followed(redis_url: str) -> None:
             link_of=lambda channel: signer.for_receiver(channel, here.world.now_ms) if channel == "ops" else None,
         ).drain()
         (got,) = told.notes
-        for purpose in ("ack", "silence", "useful", "not_useful", "details"):
+        for purpose in ("ack", "silence", "useful", "not_useful", "details", "tasks"):
             link = getattr(got.links, purpose)
             assert link in got.body
             assert link in message_for(got, HTML).body

@@ -123,7 +123,7 @@ def test_pages_lead_on_to_what_the_message_carried_and_to_the_same_incident(redi
             assert await tokens(purpose) == []
         for purpose, leads in (
             ("ack", ("comment", "escalate", "details")),
-            ("details", ("ack", "silence", "escalate", "comment", "useful", "not_useful")),
+            ("details", ("ack", "silence", "escalate", "comment", "useful", "not_useful", "tasks")),
         ):
             given = read(SETTINGS.keys, here.link(purpose, "person:mei").rpartition("/")[2], NOW_MS)
             found = [read(SETTINGS.keys, token, NOW_MS) for token in await tokens(purpose)]

@@ -266,12 +266,13 @@ def test_links_come_before_what_must_be_typed_and_replace_it() -> None:
     found = INCIDENTS["accuracy_low"]
     typed = message_on(found)
     assert [link.does for link in typed.links] == ["board", "runbook"]
-    assert [command.does for command in typed.commands] == ["ack", "silence", "tasks", "details"]
+    assert [command.does for command in typed.commands] == ["ack", "silence", "details"]
     signed = message_on(
         found, reader=Reader(link=lambda what, key, notice: f"https://fw.example/a/{what}/{key}/{notice}")
     )
     assert [link.does for link in signed.links] == [
         "board",
+        "tasks",
         "ack",
         "silence",
         "useful",
@@ -281,15 +282,15 @@ def test_links_come_before_what_must_be_typed_and_replace_it() -> None:
     ]
     assert signed.commands == ()
     over = message_on(at_step(found, "resolved-0"), "resolved-0")
-    assert [command.does for command in over.commands] == ["tasks", "details"]
+    assert [command.does for command in over.commands] == ["details"]
     assert "to=now" not in over.links[0].url
     assert "to=now" in typed.links[0].url
 
 
 def test_an_example_task_is_one_word_of_a_shell() -> None:
     assert any(
-        "'a b; rm -rf /'" in one.text
-        for one in message_on(structs.replace(named("x"), examples=("a b; rm -rf /",))).commands
+        line.endswith("floorwatch facts 'a b; rm -rf /'")
+        for line in message_on(structs.replace(named("x"), examples=("a b; rm -rf /",))).details
     )
 
 
