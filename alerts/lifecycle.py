@@ -24,7 +24,7 @@ from alerts.incident import (
 )
 from alerts.rules import Rule
 from alerts.signals import Severity, Signal
-from streams.core.policy import DAY_MS
+from streams.core.policy import DAY_MS, HOUR_MS, QUARTER_MS
 from streams.core.window_names import window_ms
 
 UNHEARD = "nothing more was heard of it: its scope has no data any more, or its rule is gone"
@@ -192,12 +192,21 @@ def _told(incident: Incident, signal: Signal, policy: IncidentPolicy) -> Inciden
         contributors=signal.contributors,
         examples=signal.examples,
         # The first start seen is kept, unless a detector dates the change; a corrected audit may move that date.
-        since_ms=signal.since_ms if signal.dated else incident.since_ms,
+        since_ms=_since_ms(incident, signal) if signal.dated else incident.since_ms,
         updated_ms=max(incident.updated_ms, signal.watermark_ms),
         board_url=joined(policy.board_base_url, signal.board_path) if policy.board_base_url else "",
         runbook_url=joined(policy.runbook_base_url, signal.runbook_path),
         streak=0,
     )
+
+
+def _since_ms(incident: Incident, signal: Signal) -> int:
+    """Return when a dated change began: what the signal says, unless it only no longer knows the minute.
+
+    Minute panes are forgotten after hours and quarters after days; the date then goes back to the begin of its quarter or hour.
+    """
+    lost_ms = incident.since_ms - signal.since_ms
+    return incident.since_ms if 0 < lost_ms < HOUR_MS and signal.since_ms % QUARTER_MS == 0 else signal.since_ms
 
 
 def joined(base: str, path: str) -> str:

@@ -39,7 +39,9 @@ def watch_of(detector: Detector, zone: str) -> Watch | PaceWatch:
         return PaceWatch(
             detector, PaceBets(), c.LABELS, c.SCHEDULED_MS, lambda at_ms: window_range(_DAY, at_ms, zone)[0]
         )
-    source = source_of(detector.measure, evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE))
+    source = source_of(
+        detector.measure, evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE), audited=c.AUDITED
+    )
     return Watch(detector, detector.model, source)
 
 

@@ -107,7 +107,8 @@ OUTPUT_DOCS: dict[str, str] = {
     "score": "The evidence, score : 1.",
     "bar": "The score at which the rule fires.",
     "firing": "The rule fires.",
-    "since_ms": "When the change began, in milliseconds since 1970; null while nothing speaks for one.",
+    "since_ms": "When the change began, in milliseconds since 1970; while it fires, the finest pane kept with an observation of it; "
+    "null while nothing speaks for one.",
     "fired_ms": "Start of the pane in which it fired, in milliseconds since 1970; null unless firing.",
     "units": "Audits, due tasks or expected labels since then: a stretch selected because it looked bad, so its share exaggerates.",
     "bad": "Those that are wrong, missed or lacking.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import structs
 
 from alerts.incident import Ack, Silence, Stamp, Tick, incident_key
@@ -203,3 +204,23 @@ def test_policy_of_a_rule() -> None:
     made = policy_of(the_rule, IncidentPolicy(board_base_url="https://b.example"))
     assert (made.severity, made.open_after, made.resolve_after) == ("page", 3, 4)
     assert (made.stale_after_ms, made.board_base_url) == (16 * 3_600_000, "https://b.example")
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (MINUTE_MS * -19, 0),  # the hour of a pane whose minutes are gone
+        (MINUTE_MS * -4, 0),  # its quarter
+        (MINUTE_MS * -3, -3),  # an audit that came late
+        (MINUTE_MS * -79, -79),  # a corrected audit
+        (MINUTE_MS * 41, 41),  # the change began anew
+    ],
+)
+def test_a_date_keeps_its_minute_when_panes_are_forgotten(said: int, kept: int) -> None:
+    at_ms = NOW_MS - NOW_MS % 3_600_000 + 19 * MINUTE_MS
+    first = {"since_ms": at_ms, "dated": True}
+    incident, _ = run([signal(True, NOW_MS, **first), signal(True, NOW_MS, **first)])
+    assert incident is not None
+    incident, _ = run([signal(True, NOW_MS + MINUTE_MS, since_ms=at_ms + said, dated=True)], incident)
+    assert incident is not None
+    assert (incident.since_ms - at_ms) // MINUTE_MS == kept

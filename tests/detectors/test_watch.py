@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from streams.core import counters as c
 from streams.core.detectors.bets import ShareBets
+from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.pace import WEEK_MS, PaceBets, PaceWatch, first_judged_ms
+from streams.core.detectors.packed import evidence_amount, evidence_counter
 from streams.core.detectors.watch import Detector, Watch, source_of
-from streams.core.policy import DAY_MS, HOUR_MS, QUARTER_MS
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 
 NOW_MS = 40 * WEEK_MS + 3 * DAY_MS
-QUARTER, HOUR = 1, 2
+QUARTER, HOUR, EVIDENCE = 1, 2, 3
 
 
 class Held:
     """A scope's panes, by tier."""
 
     def __init__(self, **by_tier: dict[int, dict[int, int]]) -> None:
-        self._tiers = {QUARTER: by_tier.get("quarters", {}), HOUR: by_tier.get("hours", {})}
+        names = {0: "minutes", QUARTER: "quarters", HOUR: "hours", EVIDENCE: "evidence"}
+        self._tiers = {tier: by_tier.get(name, {}) for tier, name in names.items()}
 
     def starts(self, tier: int) -> list[int]:
         return list(self._tiers[tier])
@@ -25,7 +30,7 @@ class Held:
         return self._tiers[tier].get(pane_ms, {})
 
     def kept_ms(self, tier: int) -> int:
-        return 2 * DAY_MS if tier == QUARTER else 14 * DAY_MS
+        return {0: 3 * HOUR_MS, QUARTER: 2 * DAY_MS}.get(tier, 14 * DAY_MS)
 
 
 def detector(measure: str, model: ShareBets | None) -> Detector:
@@ -65,3 +70,42 @@ def pace(judged_hours: int) -> float:
 def test_a_day_is_only_learnt_from_before_the_first_bet() -> None:
     assert pace(24) == 0.0
     assert pace(25) > 0.0
+
+
+WRONG = {evidence_counter("kul-1", "hate", NANO, technical=False): 9 * evidence_amount(wrong=True, critical=False)}
+
+
+def began(watermark_ms: int, bar: float = 1.5, **tiers: dict[int, dict[int, int]]) -> float | None:
+    """When the change began by a detector of accuracy whose only audits are nine wrong ones of one hour, in minutes of it."""
+    model = ShareBets.of(0.05)
+    source = source_of("accuracy", evidence_tier=EVIDENCE, met=c.MET, missed=(c.LATE,), audited=c.AUDITED)
+    watch = Watch(replace(detector("accuracy", model), bar=bar), model, source)
+    reading = watch.read(Held(evidence={NOW_MS: WRONG}, **tiers), watermark_ms)
+    assert reading.firing == (bar < 1e6)
+    return None if reading.since_ms is None else (reading.since_ms - NOW_MS) / MINUTE_MS
+
+
+def test_a_change_is_dated_to_the_first_minute_with_an_audit_never_before_the_first_event() -> None:
+    minutes = {NOW_MS + n * MINUTE_MS: {c.LABELS: 3} for n in (2, 5)} | {NOW_MS + 19 * MINUTE_MS: {c.AUDITED: 9}}
+    quarters = {NOW_MS + QUARTER_MS: {c.AUDITED: 9}}
+    assert began(NOW_MS + 21 * MINUTE_MS, minutes=minutes, quarters=quarters) == 19
+    assert began(NOW_MS + 21 * MINUTE_MS, quarters=quarters) == 15, "minutes may be missing: audits alone are kept"
+    assert began(NOW_MS + 21 * MINUTE_MS) == 0
+    assert began(NOW_MS + 21 * MINUTE_MS, 1e9, minutes=minutes) == 0, "only what fires is dated so"
+
+
+def test_panes_that_may_be_gone_date_nothing() -> None:
+    """Minutes are kept for 3 h and quarters for 2 d; who has heard less has them longer, and must say the same."""
+    minutes, quarters = {NOW_MS + 19 * MINUTE_MS: {c.AUDITED: 9}}, {NOW_MS + QUARTER_MS: {c.AUDITED: 9}}
+    assert began(NOW_MS + 2 * HOUR_MS - 1, minutes=minutes, quarters=quarters) == 19
+    assert began(NOW_MS + 2 * HOUR_MS, minutes=minutes, quarters=quarters) == 15
+    assert began(NOW_MS + 46 * HOUR_MS, minutes=minutes, quarters=quarters) == 0
+
+
+def test_the_date_of_a_quarter_of_due_tasks_is_the_minute_of_the_first_that_was_decided() -> None:
+    source = source_of("sla", evidence_tier=EVIDENCE, met=c.MET, missed=(c.LATE, c.OVERDUE))
+    model = ShareBets.of(0.05)
+    watch = Watch(replace(detector("sla", model), bar=1.5), model, source)
+    late = {c.LATE: 9}
+    held = Held(quarters={NOW_MS: late}, minutes={NOW_MS + MINUTE_MS: {c.MET: 0}, NOW_MS + 7 * MINUTE_MS: late})
+    assert watch.read(held, NOW_MS + QUARTER_MS).since_ms == NOW_MS + 7 * MINUTE_MS

@@ -35,6 +35,9 @@ class Panes(Protocol):
         """Return how long after its end a pane of a tier can still change and is surely kept."""
 
 
+_FINER = ((0, MINUTE_MS), (1, 15 * MINUTE_MS))
+"""Tiers whose panes may be shorter than a detector's, with the length of their panes."""
+
 _RECENT = 8
 _THIN_AT = 64
 
@@ -74,12 +77,14 @@ class PaneSource(NamedTuple):
         pane_ms: Length of its panes.
         open_pane: Whether the pane the watermark stands in counts already.
         pane_of: Makes a pane of a row's counters; empty for nothing observed.
+        counted: Counters of shorter panes that say whether anything was observed.
     """
 
     tier: int
     pane_ms: int
     open_pane: bool
     pane_of: Callable[[Counters], tuple[PaneClass, ...]]
+    counted: tuple[int, ...] = ()
 
 
 def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[PaneClass, ...]:
@@ -101,7 +106,8 @@ class Reading(NamedTuple):
         score: The evidence, "score : 1".
         bar: Score that fires.
         firing: Whether it fires.
-        since_ms: When the change began: that of the open episode, else of what the since-counter holds; None without.
+        since_ms: When the change began: that of the open episode, to the finest pane still kept in which anything was observed, else
+            of what the since-counter holds; None without.
         fired_ms: Pane in which it fired; None unless firing.
         units: Audits (or due tasks) since the since-counter last left 0. That is where things looked worst, so the share of
             bad ones in them exaggerates.
@@ -189,7 +195,21 @@ class Watch:
                 state, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar)
                 states.append((pane_ms, state))
         self._states = thinned(states)
-        return reading_of(state, self.detector)
+        reading = reading_of(state, self.detector)
+        if not reading.firing or reading.since_ms is None:
+            return reading
+        return reading._replace(since_ms=self._begun_ms(panes, reading.since_ms, watermark_ms))
+
+    def _begun_ms(self, panes: Panes, since_ms: int, watermark_ms: int) -> int:
+        """Return the first shorter pane with an observation of the pane in which a change began; that pane where none is kept."""
+        source = self.source
+        for tier, pane_ms in _FINER:
+            if pane_ms < source.pane_ms and since_ms >= first_pane_ms(watermark_ms, panes.kept_ms(tier)):
+                for start in range(since_ms, since_ms + source.pane_ms, pane_ms):
+                    counters = panes.counters(tier, start)
+                    if any(counters.get(counter) for counter in source.counted):
+                        return start
+        return since_ms
 
 
 Kept = TypeVar("Kept", bound=tuple[Any, ...])
@@ -222,7 +242,9 @@ def first_pane_ms(watermark_ms: int, kept_ms: int) -> int:
     return (watermark_ms - kept_ms) // step_ms * step_ms + 2 * step_ms
 
 
-def source_of(measure: Measure, *, evidence_tier: int, met: int, missed: tuple[int, ...]) -> PaneSource:
+def source_of(
+    measure: Measure, *, evidence_tier: int, met: int, missed: tuple[int, ...], audited: int | None = None
+) -> PaneSource:
     """Return where a measure's panes come from.
 
     Args:
@@ -230,10 +252,18 @@ def source_of(measure: Measure, *, evidence_tier: int, met: int, missed: tuple[i
         evidence_tier: Tier of the rows of evidence counters (hours); tier 1 has the quarters.
         met: Counter of tasks completed in time.
         missed: Counters of tasks that were not.
+        audited: Counter of audits, in rows of shorter panes than the evidence has; None: there is none.
     """
+    seen = () if audited is None else (audited,)
     if measure == "accuracy":
-        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=accuracy_pane)
+        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=accuracy_pane, counted=seen)
     if measure == "critical_errors":
-        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=critical_pane)
+        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=critical_pane, counted=seen)
     # A quarter counts when it is over. Before that, tasks completed early would make it look too good.
-    return PaneSource(1, 15 * MINUTE_MS, open_pane=False, pane_of=lambda counters: sla_pane(counters, met, missed))
+    return PaneSource(
+        1,
+        15 * MINUTE_MS,
+        open_pane=False,
+        pane_of=lambda counters: sla_pane(counters, met, missed),
+        counted=(met, *missed),
+    )
