@@ -1,7 +1,8 @@
 """Signed links of messages: each does one thing, to one incident, until a time. Pure: no clock, no configuration.
 
-A token is ``v1.<claim>.<signature>``: the claim is JSON, the signature HMAC-SHA-256 of the text before it, both in base64url. Whoever
-has the token may do what the claim says, and nothing else: no login is asked for.
+A token is ``v1.<claim>.<signature>``: the claim is JSON, the signature HMAC-SHA-256 of the text before it, both in base64url. A short
+one, for messages of 160 characters, is ``s.<claim and signature>``, both as bytes, without the message, its signature cut to 96 bits.
+Whoever has the token may do what the claim says, and nothing else: no login is asked for.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from streams.models.timestamps import DAY_MS
 LinkPurpose = Literal["ack", "silence", "useful", "not_useful", "comment", "escalate", "details", "tasks", "check"]
 """What a link is for. ``details`` and ``tasks`` only show; ``check`` is about no incident: `floorwatch doctor` follows one."""
 
+# Short tokens name a purpose by its place here: new ones go to the end.
 PURPOSES: tuple[LinkPurpose, ...] = (
     "ack",
     "silence",
@@ -28,8 +30,8 @@ PURPOSES: tuple[LinkPurpose, ...] = (
     "comment",
     "escalate",
     "details",
-    "tasks",
     "check",
+    "tasks",
 )
 
 MOST_TOKEN = 1_500
@@ -38,7 +40,14 @@ MOST_TOKEN = 1_500
 PATH = "a/"
 """Below the address of the pages, in front of the token."""
 
+SHORT = "ack_short"
+"""What the short form of a link that acknowledges is called."""
+
 _VERSION = "v1"
+_SHORT_BEGIN, _SHORT_SIGNATURE = "s.", 12
+"""What a short token begins with, and bytes of its signature: forging one takes 2^95 requests on average, which are limited."""
+_SHORT_DOMAIN = b"floorwatch short link\0"
+_KEY_BYTES, _DAY_BYTES = 16, 2
 _DOMAIN = b"floorwatch link\0"
 """Part of what is signed, so that no signature made for something else with the same key is one of a link."""
 
@@ -101,6 +110,54 @@ def sign(
     return f"{text}.{_signature(keys[0], text)}"
 
 
+def sign_short(keys: Sequence[bytes], purpose: LinkPurpose, incident: str, receiver: str, expires_ms: int) -> str:
+    """Return the short token of a claim that names no message; empty where it has none.
+
+    Args:
+        keys: The first signs.
+        purpose: What it is for.
+        incident: Key of the incident; one that is not 16 bytes in hex has no short token.
+        receiver: Whom the message is for.
+        expires_ms: Wall time from which it is no longer good; the begin of a UTC day.
+
+    Raises:
+        ValueError: There is no key.
+    """
+    if not keys:
+        raise ValueError("there is no key to sign links with")
+    try:
+        key = bytes.fromhex(incident)
+        day = (expires_ms // DAY_MS).to_bytes(_DAY_BYTES, "big")
+    except (ValueError, OverflowError):
+        return ""
+    if len(key) != _KEY_BYTES:
+        return ""
+    claim = bytes([PURPOSES.index(purpose)]) + day + key + receiver.encode()
+    return f"{_SHORT_BEGIN}{_encoded(claim + _short_signature(keys[0], claim))}"
+
+
+def _read_short(keys: Sequence[bytes], token: str, now_ms: int) -> Claim | LinkFault:
+    try:
+        raw = _decoded(token.removeprefix(_SHORT_BEGIN))
+    except ValueError:
+        return LinkFault("forged")
+    claim, given = raw[:-_SHORT_SIGNATURE], raw[-_SHORT_SIGNATURE:]
+    # Base64 has several texts for the same bytes, of which one is right.
+    if _encoded(raw) != token.removeprefix(_SHORT_BEGIN) or len(claim) < 1 + _DAY_BYTES + _KEY_BYTES:
+        return LinkFault("forged")
+    if not any([hmac.compare_digest(_short_signature(key, claim), given) for key in keys]):  # noqa: C419
+        return LinkFault("forged")
+    purpose, day, rest = claim[0], claim[1 : 1 + _DAY_BYTES], claim[1 + _DAY_BYTES :]
+    try:
+        receiver = rest[_KEY_BYTES:].decode()
+        what = PURPOSES[purpose]
+    except (UnicodeDecodeError, IndexError):
+        return LinkFault("forged")  # signed by us, but by a release that knows other purposes
+    expires_ms = int.from_bytes(day, "big") * DAY_MS
+    found = Claim(what, rest[:_KEY_BYTES].hex(), "", receiver, expires_ms)
+    return found if now_ms < expires_ms else LinkFault("expired", found)
+
+
 def read(keys: Sequence[bytes], token: str, now_ms: int) -> Claim | LinkFault:
     """Return what a token allows now, or why it allows nothing.
 
@@ -109,6 +166,8 @@ def read(keys: Sequence[bytes], token: str, now_ms: int) -> Claim | LinkFault:
         token: As it came, from anybody.
         now_ms: Wall time.
     """
+    if token.startswith(_SHORT_BEGIN) and len(token) <= MOST_TOKEN and token.isascii():
+        return _read_short(keys, token, now_ms)
     text, _, given = token.rpartition(".")
     if len(token) > MOST_TOKEN or not token.isascii() or not text.startswith(f"{_VERSION}."):
         return LinkFault("forged")
@@ -140,13 +199,25 @@ class LinkSigner(Struct, frozen=True):
 
     def url(self, purpose: LinkPurpose, incident: str, notice: str, receiver: str, now_ms: int) -> str:
         """Return a link. Its end is rounded up to a day, so that a message sent again on the same day has the same link."""
-        expires_ms = -(-(now_ms + self.lasts_ms) // DAY_MS) * DAY_MS
-        return f"{self.base}{PATH}{sign(self.keys, purpose, incident, notice, receiver, expires_ms)}"
+        return f"{self.base}{PATH}{sign(self.keys, purpose, incident, notice, receiver, self._expires_ms(now_ms))}"
+
+    def short_url(self, purpose: LinkPurpose, incident: str, receiver: str, now_ms: int) -> str:
+        """Return a link as short as can be, which does not say by which message somebody came; empty where there is none."""
+        token = sign_short(self.keys, purpose, incident, receiver, self._expires_ms(now_ms))
+        return f"{self.base}{PATH}{token}" if token else ""
+
+    def _expires_ms(self, now_ms: int) -> int:
+        return -(-(now_ms + self.lasts_ms) // DAY_MS) * DAY_MS
 
     def for_receiver(self, receiver: str, now_ms: int) -> Callable[[str, str, str], str]:
-        """Return how the links of one receiver's message are made: from (purpose, incident, notice); empty for what no page does."""
+        """Return how the links of one receiver's message are made: from (purpose, incident, notice); empty for what no page does.
+
+        ``SHORT`` as the purpose gives the short form of ``ack``.
+        """
 
         def link(purpose: str, incident: str, notice: str) -> str:
+            if purpose == SHORT:
+                return self.short_url("ack", incident, receiver, now_ms)
             return next((self.url(one, incident, notice, receiver, now_ms) for one in PURPOSES if one == purpose), "")
 
         return link
@@ -167,6 +238,10 @@ def doer(receiver: str, name: str = "") -> str:
 
 def _signature(key: bytes, text: str) -> str:
     return _encoded(hmac.new(key, _DOMAIN + text.encode(), sha256).digest())
+
+
+def _short_signature(key: bytes, claim: bytes) -> bytes:
+    return hmac.new(key, _SHORT_DOMAIN + claim, sha256).digest()[:_SHORT_SIGNATURE]
 
 
 def _encoded(raw: bytes) -> str:

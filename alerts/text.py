@@ -22,6 +22,7 @@ class Links(Struct, frozen=True, omit_defaults=True):
     not_useful: str = ""
     details: str = ""
     tasks: str = ""
+    ack_short: str = ""
 
 
 class Text(Struct, frozen=True):

@@ -118,6 +118,7 @@ def compose_members(
         state=_state(members),
         members=tuple(short(member.incident.scope, phrase_of(member.incident)) for member in members),
         more=0 if total is None else max(0, total - len(members)),
+        short_link="" if first.over or links is None else links.ack_short,
         commands=_commands_of_many(reader) if many else _commands(first, links or Links(), reader),
     )
 

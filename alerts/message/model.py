@@ -50,6 +50,7 @@ class Message(Struct, frozen=True):
         more: How many incidents are not named.
         repeat: It may have been received before.
         commands: What can be typed, in the order in which they are shown.
+        short_link: Where it is taken, in as few characters as can be, for messages of 160 characters; empty: nowhere.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Message(Struct, frozen=True):
     more: int = 0
     repeat: bool = False
     commands: tuple[Command, ...] = ()
+    short_link: str = ""
 
 
 class Reader(Struct, frozen=True):

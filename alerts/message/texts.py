@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alerts.escape import PLAIN, Sink
-from alerts.message.model import Message
+from alerts.message.model import MOST_BEFORE, Message
 from alerts.text import Text
 
 MOST_SMS = 160
@@ -26,17 +26,28 @@ def html(message: Message) -> str:
 
 
 def sms(message: Message, most: int = MOST_SMS) -> str:
-    """Return the title, a link if all of it fits, and as many whole lines as fit into ``most`` characters."""
+    """Return the title, the short link that takes it, else a link if all of it fits, and whole lines, in ``most`` characters.
+
+    For the short link the title gives up what stands behind its first ``MOST_BEFORE`` characters; they say what, where and the number.
+    """
     text = PLAIN.text(title_of(message)).translate(_PLAIN_SIGNS)
-    text = text if len(text) <= most else text[: max(0, most - 2)].rstrip() + ".."[:most]
-    for link in message.links[:1]:
-        text = _with(text, link.url, most)
+    room = most - 1 - len(message.short_link)
+    if message.short_link and room >= MOST_BEFORE:
+        text = f"{_shortened(text, room)}\n{message.short_link}"
+    else:
+        text = _shortened(text, most)
+        for link in message.links[:1]:
+            text = _with(text, link.url, most)
     for line in message.lines[1:]:  # the first says again where
         longer = _with(text, PLAIN.text(line).translate(_PLAIN_SIGNS), most)
         if longer == text:
             break
         text = longer
     return text
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: max(0, most - 2)].rstrip() + ".."[:most]
 
 
 def _with(text: str, line: str, most: int) -> str:

@@ -112,7 +112,7 @@ class ActionLog:
             return self._producer
 
 
-class TaskLog:
+class TasksOnLog:
     """Looks at tasks on events.v1, one request at a time: each reads up to ``MOST_RECORDS``."""
 
     def __init__(self, config: WebConfig) -> None:
@@ -158,7 +158,7 @@ async def serving(
         return ()
 
     store = RedisLinksStore(redis, config.redis.prefix)
-    tasks = TaskLog(config).look
+    tasks = TasksOnLog(config).look
     actions = LinkActions(store, log.append, clock, zones(config.alerts), policy, tasks, config.web.task_url)
     replies = SlackReplies()
     slack = SlackActions(actions, replies, zones(config.alerts))

@@ -157,7 +157,9 @@ NOTIFICATION = Format(
     "worker (notifier), command line",
     "member format",
     "it waits for a worker of the newer version; after all attempts, the dead list",
-    "2: also, a queue for each channel (ADR 0024), the version; 3: several incidents, channels as they were decided (ADR 0046)",
+    "2: also, a queue for each channel (ADR 0024), the version; 3: several incidents, channels as they were decided (ADR 0046); 3.1: "
+    "links to tasks and for short messages",
+    minor=1,
 )
 AUDIT_REQUEST = Format(
     "a request for audits",

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from alerts.channels.message import message_for
+from alerts.channels.message import message_for, short_message
 from alerts.escape import HTML
 from alerts.notifier import Notifier
 from alerts.outgoing import Notification
@@ -59,6 +59,10 @@ def test_every_link_of_a_message_is_followed(redis_url: str) -> None:
             assert (await here.press(url, **{"for": "1h"}))[0] == 200
         assert [act.what for act in here.acts()] == ["ack", "silence", "useful", "not_useful"]
         assert {act.notice for act in here.acts()} == {f"{KEY}:again"}
+        short = got.links.ack_short
+        assert short in short_message(got, 160).body
+        assert (await here.press(short.replace(SETTINGS.url, here.address)))[0] == 200
+        assert (here.acts()[-1].what, here.acts()[-1].by) == ("ack", "link of ops")
         assert "https://fw.example" not in silent.notes[0].body
 
     run(redis_url, story)

@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.links import MOST_TOKEN, PURPOSES, Claim, LinkFault, LinkSigner, doer, keys_of, read, sign
+from alerts.links import (
+    MOST_TOKEN,
+    PURPOSES,
+    Claim,
+    LinkFault,
+    LinkPurpose,
+    LinkSigner,
+    doer,
+    keys_of,
+    read,
+    sign,
+    sign_short,
+)
 
 NEW, OLD, OTHER = b"n" * 64, b"o" * 64, b"x" * 64
 KEY = "ab" * 16
@@ -112,3 +124,45 @@ def test_a_link_acts_in_the_name_of_its_receiver() -> None:
     assert [doer("person:mei"), doer("person:mei", "Ana"), doer("channel:ops"), doer("ops", "Ana")] == [
         "mei", "mei", "link of ops", "Ana (link of ops)",
     ]  # fmt: skip
+
+
+DAY_MS = 86_400_000
+LAST_MS = -(-NOW_MS // DAY_MS) * DAY_MS
+receivers = st.text(max_size=40)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(PURPOSES), receivers, st.integers(0, 3_000).map(lambda days: LAST_MS + days * DAY_MS))
+def test_a_short_link_says_the_same_but_for_the_message(purpose: LinkPurpose, receiver: str, end_ms: int) -> None:
+    token = sign_short((NEW,), purpose, KEY, receiver, end_ms)
+    claim = Claim(purpose, KEY, "", receiver, end_ms)
+    assert read((NEW,), token, NOW_MS) == read((OTHER, NEW), token, NOW_MS) == claim
+    assert read((NEW,), token, end_ms) == LinkFault("expired", claim)
+    assert read((OTHER,), token, NOW_MS) == read((), token, NOW_MS) == LinkFault("forged")
+    assert set(token) <= set(string.ascii_letters + string.digits + "-_.")
+
+
+@settings(max_examples=80)
+@given(receivers, st.data())
+def test_every_change_of_a_short_token_is_seen(receiver: str, data: st.DataObject) -> None:
+    token = sign_short((NEW,), "ack", KEY, receiver, LAST_MS)
+    place = data.draw(st.integers(0, len(token) - 1))
+    other = data.draw(st.sampled_from(sorted(set(string.ascii_letters + string.digits + "-_.=") - {token[place]})))
+    for changed in (token[:place] + other + token[place + 1 :], token[:place] + token[place + 1 :], token + other):
+        assert read((NEW, OLD), changed, NOW_MS) == LinkFault("forged")
+
+
+@settings(max_examples=40)
+@given(st.text(string.ascii_letters + string.digits + "-_", max_size=90))
+def test_any_text_is_read_as_a_short_token_too(text: str) -> None:
+    assert read((NEW,), f"s.{text}", NOW_MS) == LinkFault("forged")
+
+
+def test_a_short_link_leaves_room_for_what_where_and_the_number() -> None:
+    signer = LinkSigner("https://floorwatch.example/", (NEW,), 7 * DAY_MS)
+    link = signer.for_receiver("sms", NOW_MS)("ack_short", KEY, f"{KEY}:open")
+    assert len(link) == 77
+    assert len(signer.for_receiver("sms-of-the-leads", NOW_MS)("ack_short", KEY, "")) == 94
+    assert signer.short_url("ack", "not a key", "sms", NOW_MS) == signer.short_url("ack", "abcd", "sms", NOW_MS) == ""
+    with pytest.raises(ValueError, match="no key"):
+        sign_short((), "ack", KEY, "ops", LAST_MS)

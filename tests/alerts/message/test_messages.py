@@ -23,6 +23,7 @@ from alerts.message.times import clock
 from alerts.message.titles import Member, title_of_many
 from alerts.outgoing import in_zone, notification
 from alerts.signals import Contributor
+from alerts.text import Links
 from streams.core.policy import DIMENSIONS
 from tests.alerts.message.told import KUL, MAKERS, STEPS, at_step, incident_of_kind, message_on
 from tests.alerts.rows import MINUTE_MS, NOW_MS
@@ -328,3 +329,27 @@ def test_a_short_message_has_the_link_and_whole_lines_only() -> None:
     assert plain(structs.replace(NAMED, repeat=True)).startswith("(possible repeat) <b>")
     assert PLAIN.text(NAMED.title) in plain(NAMED)
     assert [kind.name for kind in KINDS] == list(KIND_OF)
+
+
+SHORT_URL = "https://floorwatch.example/a/s." + "x" * 46
+
+
+def test_a_short_message_has_the_link_that_takes_it_and_the_first_eighty_characters() -> None:
+    message = structs.replace(NAMED, title="t" * 75 + " 62.9% (target 95%), late", short_link=SHORT_URL)
+    said = sms(message)
+    assert said.splitlines()[:2] == ["t" * 75 + " 62.9..", SHORT_URL]
+    assert len(said) == MOST_SMS
+    assert sms(structs.replace(message, title="short")).splitlines()[:2] == ["short", SHORT_URL]
+    far = structs.replace(message, short_link=SHORT_URL + "y" * 10)
+    assert SHORT_URL not in sms(far), "of a link that leaves no room the title is told whole"
+    assert SHORT_URL in sms(far, 306)
+
+
+def test_what_is_over_is_not_taken() -> None:
+    found = INCIDENTS["accuracy_low"]
+    links = Links(ack_short=SHORT_URL)
+    said = {
+        step: compose_members([Member(at_step(found, step), step)], Reader(), links=links).short_link
+        for step in ("open", "resolved-0")
+    }
+    assert said == {"open": SHORT_URL, "resolved-0": ""}
