@@ -41,6 +41,9 @@ _QUIET_S = 2.0
 _PIECE = 1_500
 """Rows made before they are written, about 1 MB. Even on a floor of 50,000 scopes no more is in memory at once."""
 
+_AT_A_STRETCH = 32
+"""Windows and panes made before others get their turn, some 10 ms: a message to people waits for several turns."""
+
 _LEDGER_FIRST_S = 20.0
 """Longest wait of a partition's first publication for the ledgers beside it."""
 
@@ -223,8 +226,11 @@ class AggregateStage:
         held, written, self._making = True, False, True
         for rows in self._pieces(windows, panes, gone, watermark_ms):
             spent += time.thread_time()
-            held = await self._write(rows, held=held)
-            written = True
+            if rows is None:
+                await asyncio.sleep(0)
+            else:
+                held = await self._write(rows, held=held)
+                written = True
             spent -= time.thread_time()
         spent += time.thread_time()
         self._making = False
@@ -263,15 +269,15 @@ class AggregateStage:
 
     def _pieces(
         self, windows: list[WindowRow], panes: Iterator[PaneRow], gone: dict[str, set[str]], watermark_ms: int
-    ) -> Iterator[TableRows]:
-        """Yield the rows to write in pieces of bounded size, and keep the rows of the metrics."""
+    ) -> Iterator[TableRows | None]:
+        """Yield the rows to write in pieces of bounded size, and keep the rows of the metrics; None where others get their turn."""
         rows = TableRows()
         for name, scope_keys in gone.items():
             for scope_key in scope_keys:
                 for table in TABLES:
                     rows.window(table, name, scope_key, None)
         both: Iterator[WindowRow | PaneRow] = chain(windows, panes)
-        for row in both:
+        for number, row in enumerate(both, 1):
             try:
                 self._add_row(rows, row, watermark_ms)
             except CONTENT_ERRORS as error:
@@ -279,6 +285,8 @@ class AggregateStage:
             if rows.count >= _PIECE:
                 yield rows
                 rows = TableRows()
+            elif number % _AT_A_STRETCH == 0:
+                yield None
         if rows.count:
             yield rows
 

@@ -6,6 +6,7 @@ nobody can have it tried again; ``=ID`` is what became of it on each channel, ke
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from alerts.codec import decode_receipts, encode_receipts
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification, encode_notification
 from alerts.receipts import Changes, NoticeReceipts, ReceiptBook
+from streams.adapters.readmodel import batched
 from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames
 from streams.engine.log import LogReader, LogWriter, ProducerRecord
@@ -31,6 +33,8 @@ RECEIPTS: Final = b"="
 MOST_HELD_BYTES: Final = 16 * 1_048_576
 """Messages of one flush held in memory until the outbox has them; the others are read back from the log."""
 _BATCH_BYTES: Final = 1_048_576
+_AT_ONCE: Final = 16
+"""Messages on their way to the outbox at the same time."""
 
 
 class NoticeDelivery:
@@ -86,10 +90,13 @@ class NoticeDelivery:
 
     async def enqueue(self, notes: Iterable[Notification], sent: Sequence[tuple[str, str, int]]) -> None:
         """Give messages to the outbox, which takes each id once, and tell it what is sent by the log."""
-        for note in notes:
-            await self._retry.until_done("take notifications", partial(self._outbox.enqueue, note))
+        for some in batched(notes, _AT_ONCE):  # one by one, ten thousand would hold up what comes next for minutes
+            await asyncio.gather(*map(self._enqueue, some))
         if sent:
             await self._retry.until_done("take receipts", partial(self._outbox.settle, sent))
+
+    async def _enqueue(self, note: Notification) -> None:
+        await self._retry.until_done("take notifications", partial(self._outbox.enqueue, note))
 
     async def fill(self, book: ReceiptBook) -> None:
         """Once after a start: put into the outbox what the worker before has decided and did not bring there."""

@@ -9,6 +9,7 @@ need the whole floor.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -108,7 +109,7 @@ class RuleRunner:
         view = await self._view()
         before = await self._remembered() if self._baseline is None else self._baseline
         faults: Faults = {}
-        signals = self._evaluated(self._rules, view, watermark_ms, before, faults)
+        signals = await self._evaluated(self._rules, view, watermark_ms, before, faults)
         signals += self._holding(view, watermark_ms, before, faults)
         self._baseline = self._advanced(before, view, watermark_ms, faults)
         sent, self._signal_filter = filter_signals(self._signal_filter, signals, self._rules)
@@ -126,7 +127,7 @@ class RuleRunner:
         rules = tuple(rule for rule in self._rules if rule.for_evaluations == 1)
         before = await self._remembered() if self._baseline is None else self._baseline
         faults: Faults = {}
-        found = self._evaluated(rules, await self._view(), watermark_ms, before, faults)
+        found = await self._evaluated(rules, await self._view(), watermark_ms, before, faults)
         firing, self._signal_filter = filter_signals(
             self._signal_filter, [signal for signal in found if signal.firing], rules
         )
@@ -157,7 +158,7 @@ class RuleRunner:
             self._meter.set_aside("scopes")
             return before
 
-    def _evaluated(
+    async def _evaluated(
         self, rules: tuple[Rule, ...], view: MemoryRowView, watermark_ms: int, before: BaselineState, faults: Faults
     ) -> list[Signal]:
         """Return the signals of every rule, and note what could not be judged: a scope, or a rule that failed as a whole."""
@@ -167,6 +168,7 @@ class RuleRunner:
                 signals += evaluate((rule,), view, watermark_ms, before, self._cuts, faults)
             except Exception as error:  # noqa: BLE001 - noted, logged and counted; the other rules go on
                 faults[rule.name, ""] = ScopeFault(rule.name, "", error, silent=True)
+            await asyncio.sleep(0)  # with ten thousand scopes a rule takes half a second: messages go out between two
         return signals
 
     def _holding(self, view: MemoryRowView, watermark_ms: int, before: BaselineState, faults: Faults) -> list[Signal]:

@@ -194,8 +194,9 @@ def test_a_signal_that_cannot_be_written_goes_without_its_text(
     world = World(VENDORS)
     evaluated = world.runner._evaluated
 
-    def faulty(*args: Any) -> Any:
-        return [structs.replace(one, **change) if one.scope_key == "vendor=b" else one for one in evaluated(*args)]
+    async def faulty(*args: Any) -> Any:
+        found = await evaluated(*args)
+        return [structs.replace(one, **change) if one.scope_key == "vendor=b" else one for one in found]
 
     whole = World(VENDORS).look(0)
     monkeypatch.setattr(world.runner, "_evaluated", faulty)
@@ -211,10 +212,10 @@ def test_a_signal_whose_scope_cannot_be_written_stops_no_other(monkeypatch: pyte
     world = World(VENDORS)
     evaluated = world.runner._evaluated
 
-    def faulty(*args: Any) -> Any:
+    async def faulty(*args: Any) -> Any:
         return [
             structs.replace(one, scope={"vendor": "\ud800"}) if one.scope_key == "vendor=b" else one
-            for one in evaluated(*args)
+            for one in await evaluated(*args)
         ]
 
     monkeypatch.setattr(world.runner, "_evaluated", faulty)
