@@ -15,7 +15,7 @@ from alerts.incident import Maintenance
 from alerts.plan_fault import PlanFault, check_name, check_note, check_person_text, check_span
 from alerts.routing.matchers import MatcherFault, fits, matcher_text, planned_matcher, possible
 from alerts.routing.policy import Matcher, Subject
-from alerts.settings.routes import check_names
+from alerts.settings.routes import check_known, check_names
 from streams.core.formatting import plural, rfc3339
 from streams.models.timestamps import DAY_MS
 
@@ -30,7 +30,15 @@ WindowState = Literal["on", "planned", "over", "removed"]
 
 
 def planned(
-    match: Sequence[str], from_ms: int, to_ms: int, *, by: str, now_ms: int, note: str = "", name: str = ""
+    match: Sequence[str],
+    from_ms: int,
+    to_ms: int,
+    *,
+    by: str,
+    now_ms: int,
+    note: str = "",
+    name: str = "",
+    known: Mapping[str, Sequence[str]] | None = None,
 ) -> Maintenance:
     """Return a window as it is put on the log.
 
@@ -42,11 +50,12 @@ def planned(
         now_ms: Wall time.
         note: Why, in a few words.
         name: Its id; empty: one is made of who, what and when, so the same window has the same id.
+        known: By ``kind`` and ``rule`` the names that there are; what is left out is not checked.
 
     Raises:
         PlanFault: It cannot be meant so.
     """
-    matchers = _matchers(match)
+    matchers = _matchers(match, known or {})
     check_span("window", from_ms, to_ms, now_ms, MOST_MS)
     check_person_text("by", by)
     check_note(note)
@@ -56,7 +65,7 @@ def planned(
     return Maintenance(name or made, texts, from_ms, to_ms, by, now_ms, note)
 
 
-def _matchers(match: Sequence[str]) -> list[Matcher]:
+def _matchers(match: Sequence[str], known: Mapping[str, Sequence[str]]) -> list[Matcher]:
     if not match:
         raise PlanFault("match", "names nothing", "write e.g. vendor=bpo-a; severity=~.* is every incident")
     if len(match) > MOST_MATCHERS:
@@ -66,6 +75,7 @@ def _matchers(match: Sequence[str]) -> list[Matcher]:
         try:
             found.append(planned_matcher(text))
             check_names(found[-1])
+            check_known(found[-1], known)
         except MatcherFault as fault:
             raise PlanFault("match", fault.reason, fault.hint) from None
     for name in {one.name for one in found}:

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, field, structs
 from alerts.append import ALERTS_KEY
 from alerts.codec import encode_input
 from alerts.incident import Maintenance
+from alerts.kinds.registry import ALL_KINDS
 from alerts.maintenance import as_record, check_number, listed, planned, same, state_of, within
 from alerts.plan_fault import PlanFault
 from gateway.answers import answer, refused, unavailable
@@ -139,6 +140,7 @@ def _window(body: bytes, gateway: Gateway, sender: Sender) -> Maintenance:
             now_ms=gateway.clock_ms(),
             note=asked.note.strip(),
             name=asked.id,
+            known={"kind": ALL_KINDS},  # which rules there are, workers know
         )
     except PlanFault as fault:
         raise _refused(fault) from None

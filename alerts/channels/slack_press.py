@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from alerts.channels.slack_blocks import ACTIONS
-from streams.core.formatting import printable
+from alerts.plain_text import without_odd_characters
 
 WINDOW_MS = 300_000
 """How far Slack's time may be from ours, either way: later, somebody may be sending again what they overheard."""
@@ -125,7 +125,7 @@ def _press(said: dict[str, Any], action: dict[str, Any], now_ms: int, reply_host
     notice, channel, keys = msgspec.json.decode(str(action["value"]), type=tuple[str, str, tuple[str, ...]])
     user, message = dict(said["user"]), dict(said.get("message") or {})
     who = str(user["id"])
-    name = " ".join(printable(str(user.get("name") or user.get("username") or who)).split())[:MOST_NAME]
+    name = " ".join(without_odd_characters(str(user.get("name") or user.get("username") or who)).split())[:MOST_NAME]
     at_ms = round(float(action["action_ts"]) * 1000)
     return Press(
         what=what,

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from alerts.plain_text import odd_character
 from alerts.routing.policy import Matcher, Subject
 from alerts.scopes import DIMENSIONS
 from alerts.signals import Severity
@@ -26,7 +27,6 @@ SEVERITIES: tuple[str, ...] = get_args(Severity)
 
 _SHAPE = re.compile(r"\s*([^\s=!~\"]*)\s*(=~|!~|!=|==|=)\s*(.*?)\s*", re.DOTALL)
 _SIMPLE = re.compile(r"(?:[^\\^$.|?*+()\[\]{}]|\\[^0-9]|\.\*?)*", re.DOTALL)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ALTERNATIVES = re.compile(r"(?<!\\)\|")
 MOST_RUNS = 2
 """``.*`` in one alternative of a planned matcher: each takes a value's length of steps for each before it."""
@@ -83,14 +83,24 @@ def planned_matcher(text: str) -> Matcher:
         MatcherFault: It may not.
     """
     matcher = parse_matcher(text)
-    if _CONTROL.search(text):
-        raise MatcherFault(f"{text!r} holds a control character", "write the value as `floorwatch incidents` shows it")
+    check_characters(text)
     if matcher.op in ("=~", "!~"):
         for part in _ALTERNATIVES.split(matcher.text):
             if not _SIMPLE.fullmatch(part) or part.count(".*") > MOST_RUNS:
                 hint = f"write words with | between them, each with . or at most {MOST_RUNS} .* in it: site=~kul|pen.*"
                 raise MatcherFault(f'"{part}" is more than a maintenance window may ask for', hint)
     return matcher
+
+
+def check_characters(text: str) -> None:
+    """Check that a matcher holds only what values of events may hold: nothing else could ever fit.
+
+    Raises:
+        MatcherFault: It does not.
+    """
+    odd = odd_character(text)
+    if odd is not None:
+        raise MatcherFault(f"{text!a} holds {odd}", "write the value as `floorwatch incidents` shows it")
 
 
 def _op(text: str) -> Literal["=", "!=", "=~", "!~"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from alerts.routing.matchers import (
     NAMES,
     SEVERITIES,
     MatcherFault,
+    check_characters,
     implied,
     matcher_text,
     parse_matcher,
@@ -36,10 +37,27 @@ def check_names(matcher: Matcher) -> None:
         raise MatcherFault(f'there is no severity "{matcher.text}"', choices(matcher.text, SEVERITIES))
 
 
+def check_known(matcher: Matcher, known: Mapping[str, Sequence[str]]) -> None:
+    """Check that there is the kind or rule that a matcher names.
+
+    Args:
+        matcher: The matcher.
+        known: By ``kind`` and ``rule`` the names that there are; what is left out is not checked.
+
+    Raises:
+        MatcherFault: There is none of this name.
+    """
+    names = known.get(matcher.name)
+    if names is not None and matcher.op in ("=", "!=") and matcher.text not in names:
+        hint = nearest(matcher.text, names, "floorwatch rules show lists them")
+        raise MatcherFault(f'there is no {matcher.name} "{matcher.text}"', hint)
+
+
 def _readable(text: str) -> str:
     """Refuse a text that is no matcher, or asks for something that no incident has."""
     try:
         check_names(parse_matcher(text))
+        check_characters(text)
     except MatcherFault as fault:
         refuse([SettingsFault((), fault.reason, fault.hint)])
     return text
@@ -137,11 +155,11 @@ def _unknown(
 
 def _unknown_values(one: _EntryAt, kinds: Sequence[str], rules: Sequence[str]) -> Iterator[SettingsFault]:
     for number, matcher in enumerate(one.entry.match):
-        known = kinds if matcher.name == "kind" else rules if matcher.name == "rule" else None
-        if known is not None and matcher.op in ("=", "!=") and matcher.text not in known:
+        try:
+            check_known(matcher, {"kind": kinds, "rule": rules})
+        except MatcherFault as fault:
             place = (*one.place, "match", number)
-            hint = nearest(matcher.text, known, "floorwatch rules show lists them")
-            yield SettingsFault(place, f'there is no {matcher.name} "{matcher.text}"', hint, (("alerts", "rules"),))
+            yield SettingsFault(place, fault.reason, fault.hint, (("alerts", "rules"),))
 
 
 def matcher_faults(

@@ -5,6 +5,7 @@ Each appends one action to the log, as ``ack`` and ``silence`` do. What is so al
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from alerts.incident import Act
     from floorwatch.settings.schema import FloorwatchConfig
 
-MOST_COMMENT, MOST_URL = 1000, 2000
+MOST_URL = 2000
+_MOST_READ = 1_000_000
+"""Bytes read of a comment on standard input."""
 
 Other = Annotated[str, typer.Argument(metavar="INTO", help="Key of the incident that speaks for it, or its start.")]
 
@@ -186,16 +189,16 @@ def _do(
 
 
 def _comment(text: str) -> str:
+    from alerts.plain_text import TextFault, comment_text
+
     if text == "-":
-        text = typer.get_text_stream("stdin").read(4 * MOST_COMMENT)
-    text = text.replace("\r\n", "\n").strip()
-    if not text:
-        raise fail("TEXT: write a comment")
-    if len(text) > MOST_COMMENT:
-        raise fail(f"TEXT: {len(text)} characters are too many, write at most {MOST_COMMENT}")
-    if not text.replace("\n", "").isprintable():
-        raise fail("TEXT: leave out control characters; lines may end")
-    return text
+        text = sys.stdin.buffer.read(_MOST_READ + 1).decode(errors="surrogateescape")
+        if len(text) > _MOST_READ:
+            raise fail(f"TEXT: more than {_MOST_READ:,} characters are too many, write at most 1,000")
+    try:
+        return comment_text(text)
+    except TextFault as fault:
+        raise fail(f"TEXT: {fault}") from None
 
 
 def _url(text: str) -> str:

@@ -15,6 +15,7 @@ from floorwatch.cli.plans import (
     PlannedBy,
     ToOption,
     WaitOption,
+    fault_words,
     known_plans,
     loaded,
     now_ms,
@@ -27,6 +28,8 @@ from floorwatch.output.reader_zone import local_instant, local_times_in
 from floorwatch.output.terminal import DataTable, json_line, say, say_json_text, say_lines, wide_console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from alerts.incident import Maintenance
     from alerts.oncall.policy import RotaFacts
     from alerts.plan_fault import PlanFault
@@ -58,25 +61,28 @@ def add(
     var: VarOption = None,
 ) -> None:
     """Plan a time in which nobody is told of what fits; what is still open at its end is told then."""
-    from alerts.maintenance import check_number, planned
+    from alerts.kinds.registry import ALL_KINDS
+    from alerts.maintenance import check_number, planned, same
     from alerts.plan_fault import PlanFault
     from alerts.routing.matchers import planned_matcher
     from floorwatch.settings.route_review import rules_fitted
 
     at_ms = now_ms()
     begin_ms, end_ms = span_of(begin, end, span, at_ms)
-    note = checked("--note", note, empty=True)
-    try:
-        window = planned(match, begin_ms, end_ms, by=planner(by), now_ms=at_ms, note=note, name=name)
-    except PlanFault as fault:
-        _refuse(fault, at_ms)
+    note, who = checked("--note", note, empty=True), planner(by)
     settings, stack = loaded(config, var)
-    known = known_plans(settings)
-    if known is not None:
-        try:
-            check_number(known.maintenance.values(), window)
-        except PlanFault as fault:
-            _refuse(fault, at_ms)
+    names = {"kind": ALL_KINDS, "rule": settings.alerts.rule_names()}
+    try:
+        window = planned(match, begin_ms, end_ms, by=who, now_ms=at_ms, note=note, name=name, known=names)
+        known = known_plans(settings)
+        held = {} if known is None else known.maintenance
+        check_number(held.values(), window)
+    except PlanFault as fault:
+        _refuse(fault, at_ms, span)
+    if same(held.get(window.id), window):
+        say(f"{_words(window, at_ms)} already; nothing was written")
+        return
+    _warn_of_others(held.values(), window, at_ms)
     if not rules_fitted(settings, [planned_matcher(text) for text in window.match]):
         say(f"warning: no rule in force has an incident that fits {_match(window)}", err=True)
     plan(settings, stack, window, lambda facts: facts.maintenance.get(window.id) == window, wait)
@@ -180,8 +186,20 @@ def _configured(
     return found
 
 
-def _refuse(fault: PlanFault, at_ms: int) -> NoReturn:
-    misused(local_times_in(f"--{fault.field}: {fault.reason}; {fault.hint}", at_ms))
+def _warn_of_others(windows: Iterable[Maintenance], new: Maintenance, at_ms: int) -> None:
+    """Say which windows hold the same incidents at a time of a new one: most likely one of them was meant to change."""
+    from alerts.maintenance import listed
+
+    for one in listed(windows, at_ms):
+        if one.id != new.id and {*one.match} == {*new.match} and one.from_ms < new.to_ms and new.from_ms < one.to_ms:
+            say(
+                f"{_words(one, at_ms)} and holds the same; this one comes besides it (--id {one.id} changes it)",
+                err=True,
+            )
+
+
+def _refuse(fault: PlanFault, at_ms: int, span: str | None) -> NoReturn:
+    misused(local_times_in(fault_words(fault, span), at_ms))
 
 
 def _match(window: Maintenance) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from floorwatch.cli.plans import (
     PlannedBy,
     ToOption,
     WaitOption,
+    fault_words,
     known_plans,
     loaded,
     now_ms,
@@ -33,7 +34,6 @@ from streams.models.timestamps import DAY_MS
 if TYPE_CHECKING:
     from alerts.incident import Override
     from alerts.oncall.policy import RotaFacts, SchedulePolicy
-    from alerts.plan_fault import PlanFault
     from alerts.routing.policy import RoutingPolicy
     from floorwatch.settings.schema import FloorwatchConfig
 
@@ -118,7 +118,7 @@ def override(
         made = override_of(schedule, person, begin_ms, end_ms, by=who, now_ms=at_ms, name=name)
         check_overrides((known_plans(settings) or _nothing()).overrides.values(), made)
     except PlanFault as fault:
-        _refuse(fault, at_ms)
+        misused(local_times_in(fault_words(fault, span), at_ms))
     plan(settings, stack, made, lambda facts: facts.overrides.get(made.id) == made, wait)
     _say_override(chosen, plans_of(settings), made, at_ms)
 
@@ -317,7 +317,3 @@ def _warn_of_strangers(policy: RoutingPolicy, schedule: SchedulePolicy, facts: R
 
 def _of(kind: str, found: list[Any]) -> list[str]:
     return [f"{kind} {one.name}" for one in found]
-
-
-def _refuse(fault: PlanFault, at_ms: int) -> NoReturn:
-    misused(local_times_in(f"--{fault.field}: {fault.reason}; {fault.hint}", at_ms))

@@ -75,16 +75,16 @@ def checked(option: str, text: str, *, empty: bool = False, missing: str = "writ
     """Return a text of somebody's without the space around it.
 
     Raises:
-        typer.Exit: It is empty and must not be, is longer than 200 characters, or holds what cannot be printed.
+        typer.Exit: It is empty and must not be, is longer than 200 characters, or holds a character that is refused.
     """
-    text = text.strip()
-    if not text and not empty:
+    from alerts.plain_text import TextFault, one_line
+
+    if not text.strip() and not empty:
         raise fail(f"{option}: {missing}")
-    if len(text) > MAX_TEXT:
-        raise fail(f"{option}: {len(text)} characters are too many, write at most {MAX_TEXT}")
-    if not text.isprintable():
-        raise fail(f"{option}: write it on one line, without control characters")
-    return text
+    try:
+        return one_line(text, MAX_TEXT)
+    except TextFault as fault:
+        raise fail(f"{option}: {fault}") from None
 
 
 def silence_ms(text: str) -> int:

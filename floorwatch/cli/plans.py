@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from alerts.oncall.kept import Plan
     from alerts.oncall.policy import RotaFacts
+    from alerts.plan_fault import PlanFault
     from floorwatch.sdk.stacks import Found
     from floorwatch.settings.schema import FloorwatchConfig
 
@@ -96,6 +97,12 @@ def span_of(begin: str, end: str | None, span: str | None, at_ms: int) -> tuple[
     if span is not None:
         return begin_ms, begin_ms + duration_ms("--for", span)
     return begin_ms, time_of("--to", end or "", at_ms)
+
+
+def fault_words(fault: PlanFault, span: str | None) -> str:
+    """Return what is wrong with a plan in words, by the option that was given: an end by ``--for`` where that said it."""
+    option = "for" if fault.field == "to" and span is not None else fault.field
+    return f"--{option}: {fault.reason}; {fault.hint}"
 
 
 def loaded(config: Path | None, var: Path | None) -> tuple[FloorwatchConfig, Found | None]:

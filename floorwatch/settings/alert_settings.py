@@ -107,6 +107,11 @@ class AlertSettings(RoutingSettings):
         default=HealthSettings(), description="From when on something about the stream itself is a fault."
     )
 
+    def rule_names(self) -> list[str]:
+        """Return the names of all rules, also of those that are not in force and of those about the stream."""
+        written = self.rules if self.rules is not None else default_rules().rules
+        return [*(rule.name for rule in written), *sorted(STREAM_RULES)]
+
     def in_force(self, windows: list[str], scopes: list[tuple[str, ...]], exposure: ExposureSettings) -> Rules:
         """Return the rules written here, else those shipped that watch something the tables keep.
 
@@ -149,8 +154,7 @@ class AlertSettings(RoutingSettings):
         ]
         found += self._zone_faults()
         found += self._heartbeat_faults()
-        known = [rule.name for rule in (*(self.rules or ()), *(default_rules().rules if self.rules is None else ()))]
-        known += sorted(STREAM_RULES)
+        known = self.rule_names()
         found += self.oncall_faults(list(ALL_KINDS), known)
         found += routing_faults(self.entries(), self.routes, list(ALL_KINDS), known)
         if self.health_route not in (*self.routes, DEFAULT_ROUTE):  # a missing default route is told above

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from alerts.incident import Act, Via
 from alerts.links import Claim, doer
+from alerts.plain_text import TextFault, comment_text, one_line
 from alerts.routing.policy import RoutingPolicy
 from floorwatch.replay.task_look import TaskLook
 from floorwatch.web.details_page import details_page
@@ -23,7 +24,7 @@ from streams.core.formatting import UTC_ZONE
 
 _log = logging.getLogger(__name__)
 
-MOST_NAME, MOST_COMMENT = 80, 1000
+MOST_NAME = 80
 _WAY: dict[Via, str] = {"link": "link", "slack": "button in Slack", "cli": "command", "api": "request"}
 
 
@@ -203,26 +204,18 @@ def name_of(claim: Claim) -> str:
 
 
 def _wanted(claim: Claim, given: Given, now_ms: int) -> LinkAct:
-    name = given.name.strip()
-    if len(name) > MOST_NAME or not name.isprintable():
-        raise BadForm(f"your name: write at most {MOST_NAME} characters, on one line")
+    name = _text("your name", given.name, lambda text: one_line(text, MOST_NAME))
     until_ms = None
     if claim.purpose == "silence":
         if given.span != END_NOW and given.span not in SPANS:
             raise BadForm("how long: choose one of the times on the page")
         until_ms = now_ms if given.span == END_NOW else now_ms + 1000 * SPANS[given.span]
-    note = _comment(given.note) if claim.purpose == "comment" else ""
+    note = _text("the comment", given.note, comment_text) if claim.purpose == "comment" else ""
     return LinkAct(claim.purpose, doer(claim.receiver, name)[:200], now_ms, until_ms, note=note)
 
 
-_JOINS = str.maketrans("", "", "\n\u200c\u200d")
-"""What a comment may hold besides printable characters: lines, and what joins or parts letters and the parts of an emoji."""
-
-
-def _comment(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\t", " ").strip()
-    if not text:
-        raise BadForm("the comment: write some words")
-    if len(text) > MOST_COMMENT or not text.translate(_JOINS).isprintable():
-        raise BadForm(f"the comment: write at most {MOST_COMMENT:,} characters, without control characters")
-    return text
+def _text(field: str, text: str, check: Callable[[str], str]) -> str:
+    try:
+        return check(text)
+    except TextFault as fault:
+        raise BadForm(f"{field}: {fault}") from None

@@ -1,4 +1,4 @@
-"""Durations as people write them (``300``, ``300s``, ``5m``, ``1h30m``, ``14d``, ``250ms``). Pure.
+"""Durations as people write them (``300``, ``300s``, ``5m``, ``1h30m``, ``14d``, ``1w``, ``250ms``). Pure.
 
 The only grammar: configuration, rules, names of windows and options of commands all read it from here.
 """
@@ -9,14 +9,26 @@ import math
 import re
 
 UNITS_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-"""Seconds of each unit, the longest first."""
+"""Seconds of each unit that is shown, the longest first."""
+_READ_S = {**UNITS_S, "w": 7 * UNITS_S["d"]}
+"""Seconds of each unit that is read: weeks are shown in days."""
 
 LONGEST_S = 100 * 365 * UNITS_S["d"]
 """The longest duration that is taken, a hundred years: a time so far ahead of another may have no date."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
-_WORDS = {"day": "d", "hour": "h", "hr": "h", "minute": "m", "min": "m", "second": "s", "sec": "s", "millisecond": "ms"}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|w|d|h|m|s)")
+_WORDS = {
+    "week": "w",
+    "day": "d",
+    "hour": "h",
+    "hr": "h",
+    "minute": "m",
+    "min": "m",
+    "second": "s",
+    "sec": "s",
+    "millisecond": "ms",
+}
 _WORDED = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 HOW = "write seconds (300) or a number with a unit (300s, 5m, 1h30m, 14d)"
 _MAX_SHOWN = 40
@@ -71,7 +83,7 @@ def _read_text(text: str) -> float:
     parts = _PART.findall(compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact:
         raise _not_one(text, _hint_for(compact))
-    return math.fsum(float(number) * UNITS_S[unit] for number, unit in parts)
+    return math.fsum(float(number) * _READ_S[unit] for number, unit in parts)
 
 
 def _hint_for(text: str) -> str:
@@ -80,9 +92,9 @@ def _hint_for(text: str) -> str:
     parts: list[str] = []
     for number, word in _WORDED.findall(text):
         name = word.lower()
-        unit = _WORDS.get(name) or _WORDS.get(name.removesuffix("s")) or (name if name in UNITS_S else None)
+        unit = _WORDS.get(name) or _WORDS.get(name.removesuffix("s")) or (name if name in _READ_S else None)
         if unit is None:
-            return f'"{word}" is not a unit; use ms, s, m, h or d'
+            return f'"{word}" is not a unit; use ms, s, m, h, d or w'
         parts.append(number + unit)
     # Only offered when every part was understood: "7h30" must not become 7h.
     if parts and not re.sub(r"and|[\s,]", "", _WORDED.sub("", text)):

@@ -51,22 +51,25 @@ def duration_number(seconds: float) -> str:
 UTC_ZONE = "UTC"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_INSTANT = re.compile(rf"(?:{'|'.join(_DAYS)}) (\d{{1,2}}) ({'|'.join(_MONTHS)}) (\d\d):(\d\d)(:\d\d)? UTC(?![+-])")
+_INSTANT = re.compile(
+    rf"(?:{'|'.join(_DAYS)}) (\d{{1,2}}) ({'|'.join(_MONTHS)})( \d{{4}})? (\d\d):(\d\d)(:\d\d)? UTC(?![+-])"
+)
 
 
-def instant(at_ms: int, *, seconds: bool = False, zone: str = UTC_ZONE) -> str:
+def instant(at_ms: int, *, seconds: bool = False, year: bool = False, zone: str = UTC_ZONE) -> str:
     """A time for a person: ``Mon 23 Nov 10:42 UTC``, elsewhere ``Mon 23 Nov 18:42 UTC+8``.
 
     Args:
         at_ms: Unix ms.
         seconds: With seconds.
+        year: With the year: ``Mon 23 Nov 2026 10:42 UTC``.
         zone: IANA name of the reader's zone; one that is not known is UTC.
     """
     # The names are written out, because strftime's %a and %b depend on the process locale and messages are compared
     # byte by byte.
     at = moment(at_ms).astimezone(_zone(zone))
     clock = f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
-    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {clock} {_offset_words(at)}"
+    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]}{f' {at.year}' if year else ''} {clock} {_offset_words(at)}"
 
 
 def times_in(text: str, zone: str, near_ms: int) -> str:
@@ -75,21 +78,22 @@ def times_in(text: str, zone: str, near_ms: int) -> str:
     Args:
         text: For example evidence, which is written in UTC when the rule is evaluated.
         zone: IANA name of the reader's zone.
-        near_ms: A time less than half a year from those in the text, which name no year.
+        near_ms: A time less than half a year from those in the text that name no year.
     """
     if zone == UTC_ZONE:
         return text
     near = moment(near_ms)
 
     def there(found: re.Match[str]) -> str:
-        day, month, hour, minute, second = found.groups()
+        day, month, year, hour, minute, second = found.groups()
         place = (_MONTHS.index(month) + 1, int(day), int(hour), int(minute), int((second or ":0")[1:]))
-        moments = [_moment_of(near.year + years, *place) for years in (-1, 0, 1)]
+        years = (int(year),) if year else (near.year - 1, near.year, near.year + 1)
+        moments = [_moment_of(one, *place) for one in years]
         known = [one for one in moments if one is not None]
         if not known:
             return found.group()  # for example 31 February: a name that only looks like a time
         nearest = min(known, key=lambda one: abs(one - near))
-        return instant(to_ms(nearest), seconds=second is not None, zone=zone)
+        return instant(to_ms(nearest), seconds=second is not None, year=year is not None, zone=zone)
 
     return _INSTANT.sub(there, text)
 

@@ -108,9 +108,13 @@ def test_what_is_so_already_is_said_and_not_written(floor: tuple[Say, list[Act]]
     ("words", "said"),
     [
         (("comment", "ffffff", "x"), "no incident begins with ffffff"),
-        (("comment", KEY, " "), "TEXT: write a comment"),
-        (("comment", KEY, "x" * 1001), "1001 characters are too many"),
-        (("comment", KEY, "a\x1bb"), "leave out control characters"),
+        (("comment", KEY, " "), "TEXT: it is empty, write some words"),
+        (("comment", KEY, "x" * 1001), "TEXT: 1,001 characters are too many, write at most 1,000"),
+        (("comment", KEY, "a\x1bb"), "TEXT: it holds U+001B (a control character) at character 2, leave that out"),
+        (("comment", KEY, "a\nb\u202ec"), "TEXT: it holds U+202E (right-to-left override) at character 4"),
+        (("comment", KEY, "x", "--by", "m\u2066ei"), "--by: it holds U+2066 (left-to-right isolate) at character 2"),
+        (("assign", KEY, "--to", "a\nb"), "--to: it holds U+000A (the end of a line) at character 2"),
+        (("ack", KEY, "--note", "a\tb"), "--note: it holds U+0009 (a tab) at character 2"),
         (("comment", OVER, "x"), "this was episode 1, and it began again since"),
         (("link", KEY, "javascript:alert(1)"), "no web address: write it whole, beginning with https://"),
         (("link", KEY, "https://a@b.example/"), "leave out all up to the @"),
@@ -127,9 +131,37 @@ def test_what_cannot_be_is_refused_with_what_to_do(
     floor: tuple[Say, list[Act]], words: tuple[str, ...], said: str
 ) -> None:
     say, written = floor
-    code, out = say(*words, "--by", "mei")
+    code, out = say(*(words if "--by" in words else (*words, "--by", "mei")))
     assert (code, said in out) == (2, True), out
     assert written == []
+
+
+GOOD = (
+    "🤷\u200d♀️ 👨\u200d👩\u200d👧",
+    "می\u200cرود",
+    "\u200fسلام",
+    "soft\u00adhyphen and a\tcolumn",
+    "12\u202f000 €, 3\u00a0h",
+    "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+)
+"""Emoji and words that are spelt with characters which show nothing by themselves."""
+
+
+def test_a_comment_may_hold_what_spelling_and_emoji_need(floor: tuple[Say, list[Act]]) -> None:
+    say, written = floor
+    for text in GOOD:
+        assert say("comment", KEY, text, "--by", f"Zo\u200cë{len(written)}")[0] == 0, ascii(text)
+    assert [act.note for act in written] == [text.replace("\t", " ") for text in GOOD]
+    assert (
+        say("comment", KEY, "-", "--by", "mei", input="x" * 20_000)[1]
+        .strip()
+        .endswith("TEXT: 20,000 characters are too many, write at most 1,000")
+    )
+    assert (
+        "TEXT: more than 1,000,000 characters are too many"
+        in say("comment", KEY, "-", "--by", "mei", input="x" * 1_000_001)[1]
+    )
+    assert "at character 1" in say("comment", KEY, "-", "--by", "mei", input=b"\xff\xfe")[1]
 
 
 def test_no_circle_and_no_escalation_of_what_is_merged(floor: tuple[Say, list[Act]]) -> None:

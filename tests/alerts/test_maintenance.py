@@ -26,12 +26,15 @@ from alerts.routing.matchers import MatcherFault, fits_value, planned_matcher
 from alerts.routing.policy import Subject
 from alerts.routing.routes import holds
 from floorwatch.cli.incident_told import held_lines, who_words
+from streams.models.timestamps import parse_rfc3339_ms
 from tests.alerts import incident_world
 from tests.alerts.incident_world import KEY, World, on, run
 from tests.alerts.machine import ROUTING
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 
 HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+BAD_IDS = (".", "..", "a/..", "./a", "a//b", "/a", "a/", "a/b/c", "a%00", "a/%2e%2e")
 
 
 def window(*match: str, minutes: float = 60, begin: float = 0, name: str = "move") -> Maintenance:
@@ -43,6 +46,7 @@ def window(*match: str, minutes: float = 60, begin: float = 0, name: str = "move
 def asked(**more: Any) -> Maintenance:
     """A window as somebody asks for it."""
     fields: dict[str, Any] = {"match": ["vendor=bpo-a"], "from_ms": NOW_MS, "to_ms": NOW_MS + HOUR_MS, "by": "ann"}
+    fields["known"] = {"kind": ["accuracy_low", "rushing"], "rule": ["vendor-sla"]}
     return planned(**{**fields, "now_ms": NOW_MS, **more})
 
 
@@ -53,7 +57,10 @@ def test_the_same_window_has_the_same_id_and_another_has_another() -> None:
     assert (
         len({asked(**one).id for one in ({}, {"by": "mei"}, {"to_ms": NOW_MS + MINUTE_MS}, {"match": ["site=a"]})}) == 4
     )
-    assert asked(name="deploy-42").id == "deploy-42"
+    for name in ("deploy-42", "vendor%20a/m-1", "team/deploy.42", "迁移-1"):
+        assert asked(name=name).id == name
+    assert asked(by="Zo\u200cë", note="🤷\u200d♀️ \u200fسلام").note == "🤷\u200d♀️ \u200fسلام"
+    assert asked(match=["vendor=می\u200cرود", "kind=rushing", "rule=vendor-sla", "kind=~nothing-yet|rushing"]).match
     assert asked(match=[' site =~ "kul|pen" ']).match == ("site=~kul|pen",)
 
 
@@ -68,7 +75,10 @@ def test_the_same_window_has_the_same_id_and_another_has_another() -> None:
         ({"match": ["site=~(a+)+"]}, 'match: "(a+)+" is more than a maintenance window may ask for; write words'),
         ({"match": ["site=a"] * 21}, "match: has 21 matchers; write at most 20"),
         ({"to_ms": NOW_MS}, "to: Mon 23 Nov 10:02 UTC is not after the begin, Mon 23 Nov 10:02 UTC; write a later end"),
-        ({"from_ms": 0, "to_ms": 9}, "is over; it is Mon 23 Nov 10:02 UTC; write an end that is to come"),
+        (
+            {"from_ms": NOW_MS - 2 * HOUR_MS, "to_ms": NOW_MS - HOUR_MS},
+            "to: Mon 23 Nov 09:02 UTC is over; it is Mon 23 Nov 10:02 UTC; write an end that is to come",
+        ),
         ({"to_ms": NOW_MS + 59_999}, "to: the window is shorter than a minute; write a later end"),
         ({"to_ms": NOW_MS + MOST_MS + 1}, "to: the window is longer than 31 days; write an end at most 31 days after"),
         (
@@ -76,11 +86,27 @@ def test_the_same_window_has_the_same_id_and_another_has_another() -> None:
             "is more than a year ahead; plan it later",
         ),
         ({"by": " "}, "by: is no name; write who plans it"),
-        ({"by": "a\nb"}, "by: is no name"),
-        ({"note": "a\x1bb"}, "note: is too long, or not one line"),
-        ({"note": "x" * 201}, "note: is too long"),
+        ({"by": "a\nb"}, "by: it holds U+000A (the end of a line) at character 2; leave that out, and write one line"),
+        ({"note": "a\x1bb"}, "note: it holds U+001B (a control character) at character 2"),
+        ({"note": "a\u202eb"}, "note: it holds U+202E (right-to-left override) at character 2"),
+        ({"note": "x" * 201}, "note: 201 characters are too many; write at most 200"),
+        ({"match": ["vendor=bpo\u202e"]}, "holds U+202E (right-to-left override) at character 11; write the value as"),
+        ({"match": ["kind=accuracy_lo"]}, 'match: there is no kind "accuracy_lo"; did you mean accuracy_low?'),
+        ({"match": ["rule!=vendor-sal"]}, 'match: there is no rule "vendor-sal"; did you mean vendor-sla?'),
         ({"name": "a b"}, "id: is no id; write up to 100 characters without spaces"),
         ({"name": "x" * 101}, "id: is no id"),
+        ({"name": "a\u202eb"}, "id: holds U+202E (right-to-left override) at character 2; write what people can see"),
+        ({"name": "a\u200bb"}, "id: holds U+200B (zero width space) at character 2"),
+        *(({"name": one}, "id: cannot stand in an address; write at most one /") for one in BAD_IDS),
+        (
+            {"to_ms": NOW_MS + 38 * DAY_MS, "from_ms": NOW_MS + 39 * DAY_MS},
+            "to: Thu 31 Dec 2026 10:02 UTC is not after the begin, Fri 1 Jan 2027 10:02 UTC",
+        ),
+        ({"from_ms": 0, "to_ms": 9}, "Thu 1 Jan 1970 00:00 UTC is over; it is Mon 23 Nov 2026 10:02 UTC"),
+        (
+            {"from_ms": parse_rfc3339_ms("2120-12-03T14:00:00Z"), "to_ms": parse_rfc3339_ms("2120-12-03T15:00:00Z")},
+            "from: Tue 3 Dec 2120 14:00 UTC is more than a year ahead",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_to_do(more: dict[str, Any], said: str) -> None:

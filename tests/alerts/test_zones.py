@@ -82,6 +82,11 @@ def test_times_in_a_text_are_those_instants_elsewhere(at_s: int, days: int, zone
 
 @pytest.mark.parametrize("name", ["Mon 31 Feb 10:00 UTC", "Mon 3 Nov 10:00 UTC+8", "10:00 UTC", "Mon 3 Nov 99:99 UTC"])
 def test_what_is_no_instant_of_ours_stays(name: str) -> None:
+    with_years = "Thu 31 Dec 2026 20:30 UTC and Tue 3 Dec 2120 14:00 UTC"
+    assert (
+        times_in(with_years, KUL, ms("2026-11-22T20:30:00Z"))
+        == "Fri 1 Jan 2027 04:30 UTC+8 and Tue 3 Dec 2120 22:00 UTC+8"
+    )
     assert times_in(name, KUL, ms("2026-11-22T20:30:00Z")) == name
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from alerts.links import Claim, read
-from floorwatch.web.link_actions import MOST_COMMENT
+from alerts.plain_text import MOST_COMMENT
 from tests.alerts.incident_world import KEY
 from tests.alerts.machine import move, signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS
@@ -52,11 +52,22 @@ def test_a_comment_can_be_written_when_it_is_over_and_an_escalation_cannot(redis
     run(redis_url, story)
 
 
-@pytest.mark.parametrize("note", ["", " \r\n ", "x" * (MOST_COMMENT + 1), "a\x1bb", "a\u202eb"])
-def test_a_comment_has_words_and_a_length(redis_url: str, note: str) -> None:
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        ("", "the comment: it is empty, write some words."),
+        (" \r\n ", "the comment: it is empty"),
+        ("x" * (MOST_COMMENT + 1), "the comment: 1,001 characters are too many, write at most 1,000."),
+        ("a\x1bb", "the comment: it holds U+001B (a control character) at character 2, leave that out."),
+        ("a\u202eb", "the comment: it holds U+202E (right-to-left override) at character 2"),
+    ],
+)
+def test_a_comment_has_words_and_a_length(redis_url: str, note: str, words: str) -> None:
     async def story(here: Pages) -> None:
         status, said = await here.press(here.link("comment"), note=note)
-        assert (status, "the comment: write" in said) == (400, True)
+        assert (status, words in said) == (400, True), said
+        status, said = await here.press(here.link("comment"), note="good", by="m\u202eei")
+        assert (status, "your name: it holds U+202E (right-to-left override) at character 2" in said) == (400, True)
         assert here.acts() == []
 
     run(redis_url, story)

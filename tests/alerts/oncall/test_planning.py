@@ -44,7 +44,7 @@ def test_the_same_override_has_the_same_id_and_another_has_another() -> None:
     ("more", "said"),
     [
         ({"to_ms": NOW_MS}, "to: Mon 23 Nov 10:02 UTC is not after the begin"),
-        ({"from_ms": 0, "to_ms": 60_000}, "is over; it is Mon 23 Nov 10:02 UTC"),
+        ({"from_ms": 0, "to_ms": 60_000}, "is over; it is Mon 23 Nov 2026 10:02 UTC"),
         ({"to_ms": NOW_MS + 1}, "to: the override is shorter than a minute"),
         ({"to_ms": NOW_MS + 367 * 24 * HOUR_MS}, "to: the override is longer than 366 days"),
         ({"by": ""}, "by: is no name"),

@@ -76,10 +76,21 @@ def test_any_text_is_a_matcher_or_a_fault_with_a_hint(text: str) -> None:
         assert fault.hint
 
 
-@pytest.mark.parametrize("text", ["vendor=a\x00b", "vendor=a\nb", "vendor=a\x7f"])
-def test_a_control_character_is_no_part_of_a_planned_window(text: str) -> None:
-    with pytest.raises(MatcherFault, match="holds a control character"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("vendor=a\x00b", "U+0000 (a control character) at character 9"),
+        ("vendor=a\nb", "U+000A (the end of a line) at character 9"),
+        ("vendor=a\x7f", "U+007F (a control character) at character 9"),
+        ("vendor=\u202ea", "U+202E (right-to-left override) at character 8"),
+        ("vendor=a\u2028", "U+2028 (line separator) at character 9"),
+    ],
+)
+def test_what_no_event_holds_is_no_part_of_a_matcher(text: str, said: str) -> None:
+    with pytest.raises(MatcherFault) as fault:
         planned_matcher(text)
+    assert f"holds {said}" in fault.value.reason
+    assert text not in fault.value.reason  # it is shown, not obeyed
 
 
 def test_a_very_long_matcher_is_refused() -> None:
