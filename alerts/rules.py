@@ -18,6 +18,7 @@ from config.durations import Seconds
 from config.nearest import choices
 from config.tables import WindowName
 from streams.core.durations import format_duration
+from streams.core.tables import TABLES
 from streams.core.window_names import CALENDAR_WINDOWS, same_window
 from streams.models.events import MIN_PROBABILITY
 
@@ -115,6 +116,9 @@ class Rule(StrictNumbers):
 
     reads_baseline: ClassVar[bool] = False
     """Whether the kind compares with the trailing counts of labels, which are then kept for its window."""
+
+    tables_read: ClassVar[tuple[str, ...]] = TABLES
+    """The tables whose rows the kind reads. With ten thousand scopes each takes a tenth of a second and more of every look."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

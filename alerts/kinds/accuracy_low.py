@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ from streams.core.window_names import window_words
 class AccuracyLowRule(Rule):
     """Fires on evidence that accuracy is below ``target`` (or, by interval, when its upper end is)."""
 
+    tables_read: ClassVar[tuple[str, ...]] = ("accuracy",)
     kind: Literal["accuracy_low"]
     target: Ratio = 0.95
     method: Method = "evidence"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,7 @@ class AgreementLowRule(Rule):
     shows Krippendorff's alpha beside it.
     """
 
+    tables_read: ClassVar[tuple[str, ...]] = ("accuracy",)
     kind: Literal["agreement_low"]
     window: WindowName = "7d"
     target: Ratio = 0.8

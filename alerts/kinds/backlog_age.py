@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from streams.core.formatting import duration, plural
 class BacklogAgeRule(Rule):
     """Fires when the oldest open task is older than ``target`` (a duration)."""
 
+    tables_read: ClassVar[tuple[str, ...]] = ("sla",)
     kind: Literal["backlog_age"]
     target: DurationS = 86_400
     min_sample: int = Field(default=1, ge=1, description="Least open tasks.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ from streams.core.window_names import window_words
 class CriticalErrorsRule(Rule):
     """Fires on evidence that the critical-error ratio is above ``target`` (or, by interval, when its lower end is)."""
 
+    tables_read: ClassVar[tuple[str, ...]] = ("accuracy",)
     kind: Literal["critical_errors"]
     target: Ratio = 0.005
     method: Method = "evidence"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -35,6 +35,7 @@ class ExposureCapRule(Rule):
     ``weights`` by policy needs the scope ``[policy, labeler]`` in ``tables.scopes``.
     """
 
+    tables_read: ClassVar[tuple[str, ...]] = ("throughput",)
     kind: Literal["exposure_cap"]
     scope: Selector = Selector(by=("labeler",))
     window: WindowName = "24h"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ class OverturnsHighRule(Rule):
     (docs/quality.md). Rows count appeals at the time of the label, hence a long window.
     """
 
+    tables_read: ClassVar[tuple[str, ...]] = ("accuracy",)
     kind: Literal["overturns_high"]
     window: WindowName = "7d"
     target: Ratio = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 from pydantic import Field, model_validator
@@ -26,6 +26,7 @@ from streams.core.window_names import window_ms, window_words
 class RushingRule(Rule):
     """Fires when handle time is at most ``target`` of before against everybody, and the person's accuracy fell."""
 
+    tables_read: ClassVar[tuple[str, ...]] = ("throughput", "accuracy")
     kind: Literal["rushing"]
     scope: Selector = Selector(by=("labeler",))
     window: WindowName = "24h"

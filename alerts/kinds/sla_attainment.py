@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from streams.models.timestamps import HOUR_MS
 class SlaAttainmentRule(Rule):
     """Fires on evidence that attainment is below ``target`` (or, by interval, when its upper end is)."""
 
+    tables_read: ClassVar[tuple[str, ...]] = ("sla",)
     kind: Literal["sla_attainment"]
     target: Ratio = 0.95
     method: Method = "evidence"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,7 @@ class SlaBreachPredictedRule(Rule):
     precision and lead are known (docs/forecast.md).
     """
 
+    tables_read: ClassVar[tuple[str, ...]] = ("sla",)
     kind: Literal["sla_breach_predicted"]
     scope: Selector = Selector(by=("queue",))
     target: DurationS = 28_800

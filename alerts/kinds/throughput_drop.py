@@ -33,6 +33,7 @@ class ThroughputDropRule(Rule):
     ``target`` and the ``min_`` fields are then not looked at.
     """
 
+    tables_read: ClassVar[tuple[str, ...]] = ("throughput",)
     reads_baseline: ClassVar[bool] = True
 
     kind: Literal["throughput_drop"]

@@ -35,7 +35,6 @@ from streams.agents.incidents import TICK_KEY
 from streams.agents.rule_faults import RuleFaults
 from streams.core.policy import MINUTE_MS
 from streams.core.records import CONTENT_ERRORS
-from streams.core.tables import TABLES
 from streams.engine.log import LogWriter, ProducerRecord
 from streams.models import formats, topics
 
@@ -219,16 +218,15 @@ class RuleRunner:
 
     async def _view(self) -> MemoryRowView:
         tables: dict[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {}
-        for window in sorted(windows_of(self._rules)):
-            for table in TABLES:
-                unreadable: dict[str, str] = {}
-                rows = await self._read_model.patient_rows(table, window, unreadable)
-                # A part is not judged as if it were the whole: neither alarm nor all-clear comes of it.
-                whole = {key: row for key, row in rows.items() if not row.get("partial")}
-                tables[table, window] = {**whole, **{key: DamagedRow(why) for key, why in unreadable.items()}}
+        for table, window in sorted(rows_read(self._rules)):
+            unreadable: dict[str, str] = {}
+            rows = await self._read_model.patient_rows(table, window, unreadable)
+            # A part is not judged as if it were the whole: neither alarm nor all-clear comes of it.
+            whole = {key: row for key, row in rows.items() if not row.get("partial")}
+            tables[table, window] = {**whole, **{key: DamagedRow(why) for key, why in unreadable.items()}}
         return MemoryRowView(tables)
 
 
-def windows_of(rules: tuple[Rule, ...]) -> set[str]:
-    """Return every window that some rule reads."""
-    return {window for rule in rules for window in rule.windows_read()}
+def rows_read(rules: tuple[Rule, ...]) -> set[tuple[str, str]]:
+    """Return the table and the window of all rows that some rule reads."""
+    return {(table, window) for rule in rules for table in rule.tables_read for window in rule.windows_read()}

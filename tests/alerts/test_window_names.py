@@ -11,7 +11,7 @@ from alerts.signals import Signal
 from floorwatch.settings.load import loads
 from floorwatch.settings.policies import core_policy
 from floorwatch.settings.schema import FloorwatchConfig
-from streams.agents.rule_runner import windows_of
+from streams.agents.rule_runner import rows_read
 from streams.core.tables import window_rows
 from tests.alerts.machine import run as incident_run
 from tests.alerts.machine import steps
@@ -52,7 +52,7 @@ def looks(settings: FloorwatchConfig) -> dict[str, Signal]:
     run = an_hour(settings)
     now_ms = run.floor.watermark_ms
     rows = [row for window in run.floor.all_windows() for row in window_rows(window, now_ms).values()]
-    read = [row for row in rows if row["window"] in windows_of(settings.rules)]
+    read = [row for row in rows if (row["table"], row["window"]) in rows_read(settings.rules)]
     return {rule.name: signal for rule in settings.rules for signal in signals(rule, *read, at_ms=now_ms)}
 
 
