@@ -188,6 +188,14 @@ def fallbacks_of(settings: RoutingSettings) -> dict[str, str]:
     return {name: other for name, other in named.items() if other is not None and other in settings.channels}
 
 
+def apart_of(settings: RoutingSettings) -> frozenset[str]:
+    """Return the channels that get a message for each incident of a group, because their receivers open and close alerts one by one.
+
+    An Alertmanager is none: it gets the incidents of a group in one request, and again from ``alerts.mirror``.
+    """
+    return frozenset(name for name, channel in settings.channels.items() if isinstance(channel, PagerDutySettings))
+
+
 def _build(
     name: str,
     settings: ChannelSettings,

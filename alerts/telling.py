@@ -87,7 +87,7 @@ def tell(
     told = _accepted(now, later, open_groups, ready, urgent, silent)
     for key, chosen in told.items():
         group = groups.get(key) or _new_group(key, chosen[0])
-        made = _notices(key, chosen, now_ms, stamp)
+        made = _notices(key, chosen, now_ms, stamp, scene.policy.apart)
         for notice in made:
             _note(notice, now)
         out.notices += made
@@ -238,15 +238,24 @@ def _new_group(key: str, due: Due) -> IncidentGroup:
     return IncidentGroup(key, due.route.name, labels_of(due.route, Subject.of(due.incident)))
 
 
-def _notices(key: str, chosen: list[Due], now_ms: int, stamp: Stamp) -> list[Notice]:
-    """Return one message for each receiver; receivers who get the same share one."""
-    by_receiver: dict[str, tuple[Target, list[Due]]] = {}
+def _notices(key: str, chosen: list[Due], now_ms: int, stamp: Stamp, apart: Collection[str]) -> list[Notice]:
+    """Return one message for each receiver, and for its channels ``apart`` one of each incident; who gets the same shares one."""
+    by_receiver: dict[tuple[str, str], tuple[Target, list[Due]]] = {}
+    several = len({due.incident.key for due in chosen}) > 1
     for due in chosen:
         for one in due.targets:
-            by_receiver.setdefault(one.receiver, (one, []))[1].append(due)
+            own = tuple(name for name in one.channels if several and name in apart)
+            rest = tuple(name for name in one.channels if name not in own)
+            if own:
+                target = structs.replace(one, channels=own)
+                by_receiver.setdefault((one.receiver, due.incident.key), (target, []))[1].append(due)
+            if rest or not own:
+                target = structs.replace(one, channels=rest)
+                by_receiver.setdefault((one.receiver, ""), (target, []))[1].append(due)
     shared: dict[tuple[tuple[str, str], ...], tuple[list[Target], list[Due]]] = {}
     for target, some in by_receiver.values():
-        shared.setdefault(tuple((due.incident.key, due.step) for due in some), ([], some))[0].append(target)
+        told, _ = shared.setdefault(tuple((due.incident.key, due.step) for due in some), ([], some))
+        _join(told, target)
     made = []
     for members, (told, some) in shared.items():
         steps = {due.step for due in some}
@@ -255,6 +264,16 @@ def _notices(key: str, chosen: list[Due], now_ms: int, stamp: Stamp) -> list[Not
         name = f"{key}:{blake2b(text.encode(), digest_size=8).hexdigest()}"
         made.append(Notice(name, key, some[0].route.name, step, members, tuple(told), now_ms, stamp))
     return made
+
+
+def _join(told: list[Target], target: Target) -> None:
+    """Add a target to those of a message; one of a receiver that is among them gives it its channels."""
+    place = next((at for at, one in enumerate(told) if one.receiver == target.receiver), None)
+    if place is None:
+        told.append(target)
+    else:
+        channels = tuple(dict.fromkeys((*told[place].channels, *target.channels)))
+        told[place] = structs.replace(target, channels=channels)
 
 
 def _common(steps: Iterable[str]) -> str:

@@ -11,20 +11,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import structs
 from pydantic import SecretStr
 
 from alerts.channels.base import ChannelFault
 from alerts.channels.http_post import HttpPost
 from alerts.channels.latest import Latest
 from alerts.channels.message import message_of
+from alerts.channels.parts import one_each
 from alerts.escape import CHAT, PLAIN
-from alerts.message.compose import compose
-from alerts.message.model import Message, Reader
+from alerts.message.model import Message
 from alerts.message.texts import title_of
 from alerts.outgoing import Notification
 from alerts.settings.channels import AlertmanagerSettings
-from alerts.text import Links
 from streams.core.durations import format_duration
 from streams.core.formatting import rfc3339
 from streams.core.policy import DIMENSIONS
@@ -78,7 +76,7 @@ class AlertmanagerChannel:
         Raises:
             ChannelError: The Alertmanager did not take it.
         """
-        await self.post_notes([one for one in parts_of(note) if not self._latest.passed(one, self.name)])
+        await self.post_notes([one for one in one_each(note) if not self._latest.passed(one, self.name)])
 
     @property
     def resend_s(self) -> float:
@@ -150,21 +148,6 @@ def alert_of(note: Notification, message: Message, settings: AlertmanagerSetting
     if board:
         alert["generatorURL"] = board
     return alert
-
-
-def parts_of(note: Notification) -> list[Notification]:
-    """Return a notification for each incident that one names: here each is an alert of its own."""
-    if not note.members:
-        return [note]
-    found = []
-    for member in note.members:
-        own = note.links if member.incident.get("key") == note.incident.get("key") else Links()
-        severity = str(member.incident.get("severity") or note.severity)
-        one = structs.replace(
-            note, step=member.step, incident=member.incident, severity=severity, members=(), counts={}, links=own
-        )
-        found.append(structs.replace(one, title=compose(one, Reader(note.zone)).title))
-    return found
 
 
 def label_text(text: str) -> str:

@@ -12,6 +12,7 @@ from alerts.channels.base import ChannelFault
 from alerts.channels.http_post import HttpPost
 from alerts.channels.latest import Latest
 from alerts.channels.message import message_of
+from alerts.channels.parts import one_each
 from alerts.escape import CHAT
 from alerts.message.model import Message
 from alerts.message.texts import title_of
@@ -55,18 +56,20 @@ class PagerDutyChannel:
         self._latest = Latest()
 
     async def send(self, note: Notification, idempotency_key: str) -> None:  # noqa: ARG002 - the dedup key is the incident's
-        """Send the event. A test is opened and resolved at once, so that nothing stays open.
+        """Send the event, of a notification about several incidents one of each that it names.
+
+        A test is opened and resolved at once, so that nothing stays open.
 
         Raises:
             ChannelError: PagerDuty did not take it.
         """
-        if self._latest.passed(note, self.name):
-            return
-        message = message_of(note)
-        await self._http.post(event_of(note, message, self._key, action_of(note)))
-        if note.step == "test":
-            await self._http.post(event_of(note, message, self._key, "resolve"))
-        self._latest.delivered(note)
+        for one in one_each(note):
+            if not self._latest.passed(one, self.name):
+                message = message_of(one)
+                await self._http.post(event_of(one, message, self._key, action_of(one)))
+                if one.step == "test":
+                    await self._http.post(event_of(one, message, self._key, "resolve"))
+                self._latest.delivered(one)
 
     async def close(self) -> None:
         """Close the connections."""

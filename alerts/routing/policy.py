@@ -144,6 +144,7 @@ class RoutingPolicy(Struct, frozen=True):
         maintenance: Maintenance windows of the configuration; the log may have more.
         channels: Names of the channels there are.
         fallbacks: By channel, the one that is told what it could not deliver.
+        apart: Channels whose receivers keep an alert for each incident: a group tells them of each by a message of its own.
     """
 
     routes: dict[str, RoutePolicy]
@@ -157,6 +158,7 @@ class RoutingPolicy(Struct, frozen=True):
     maintenance: tuple[MaintenancePolicy, ...] = ()
     channels: tuple[str, ...] = ()
     fallbacks: dict[str, str] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
 
 
 class Match(Struct, frozen=True):

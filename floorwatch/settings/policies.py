@@ -9,7 +9,7 @@ from alerts.detectors import detectors_of
 from alerts.health.incidents import stream_policies
 from alerts.kinds.stream_health import STREAM_RULES
 from alerts.lifecycle import EscalationTier, IncidentPolicy
-from alerts.routes import fallbacks_of
+from alerts.routes import apart_of, fallbacks_of
 from alerts.routing.policy import RoutingPolicy, RuleTier
 from alerts.scopes import BOARD_CUTS
 from alerts.settings.people import names_called
@@ -155,6 +155,7 @@ def routing_policy(config: FloorwatchConfig) -> RoutingPolicy:
         maintenance=tuple(window.policy() for window in alerts.maintenance),
         channels=tuple(alerts.channels),
         fallbacks=fallbacks_of(alerts),
+        apart=apart_of(alerts),
     )
 
 
