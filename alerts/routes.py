@@ -131,42 +131,38 @@ def _subject(note: Notification) -> Subject | None:
 
 
 def zone_of(settings: RoutingSettings) -> Callable[[Notification, str], str]:
-    """Return a function from a channel to the zone in which its readers see times.
-
-    It is the channel's own, else that of the people whose channel it is, else its route's, else UTC.
-    """
-    routes = _routes_of(settings)
-    own, by_route = own_zones(settings), zones_of_routes(settings)
-    reached = {name: settings.channels_of_route(name) for name in settings.routes}
-
-    def chosen(note: Notification, channel: str) -> str:
-        if channel in own:
-            return own[channel]
-        for route in routes(note):
-            name = route if route in settings.routes else DEFAULT_ROUTE
-            if channel in reached.get(name, ()) and name in by_route:
-                return by_route[name]
-        return UTC_ZONE
-
-    return chosen
+    """Return a function from a notification and a channel to the zone in which the channel's readers see times: always the same one."""
+    zones = channel_zones(settings)
+    return lambda _note, channel: zones.get(channel, UTC_ZONE)
 
 
-def own_zones(settings: RoutingSettings) -> dict[str, str]:
-    """Return the zones of channels that have one whatever the route: their own, or that of the people who alone have them.
+def channel_zones(settings: RoutingSettings) -> dict[str, str]:
+    """Return the zone of each channel whose readers have one; the others read UTC.
 
-    People of several zones give a channel none.
+    It is the channel's own; else that of the people who alone have it, if they agree; else that of the first route of the
+    configuration that reaches it and has one; else that of the people who have it, if they agree. So whoever reads a channel reads one
+    zone, whichever route a message came by.
     """
     public = {name for route in settings.routes for name in named(settings.receivers_of_route(route), "channel")}
+    of_people = _zones_of_people(settings)
+    of_routes: dict[str, str] = {}
+    by_route = zones_of_routes(settings)
+    for route in settings.routes:
+        for channel in settings.channels_of_route(route) if route in by_route else ():
+            of_routes.setdefault(channel, by_route[route])
+    alone = {channel: zone for channel, zone in of_people.items() if channel not in public}
+    own = {name: channel.zone for name, channel in settings.channels.items() if channel.zone is not None}
+    return of_people | of_routes | alone | own
+
+
+def _zones_of_people(settings: RoutingSettings) -> dict[str, str]:
+    """Return the zones of channels whose people all have the same one."""
     of_people: dict[str, set[str | None]] = {}
     for person in settings.people.values():
         for channel in (name for some in person.channels.values() for name in some):
             of_people.setdefault(channel, set()).add(person.zone)
-    found = {}
-    for channel, zones in of_people.items():
-        zone = next(iter(zones)) if len(zones) == 1 else None
-        if zone is not None and channel not in public:
-            found[channel] = zone
-    return found | {name: channel.zone for name, channel in settings.channels.items() if channel.zone is not None}
+    sole = {channel: next(iter(zones)) for channel, zones in of_people.items() if len(zones) == 1}
+    return {channel: zone for channel, zone in sole.items() if zone is not None}
 
 
 def zones_of_routes(settings: RoutingSettings) -> dict[str, str]:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from alerts.append import append_input
 from alerts.incident import Act
-from alerts.routes import RoutingSettings, own_zones, zones_of_routes
+from alerts.routes import RoutingSettings, channel_zones
 from alerts.routing.policy import RoutingPolicy
 from config.kafka import KafkaSettings
 from config.redis import RedisSettings
@@ -179,18 +179,10 @@ async def serving(
 
 
 def zones(settings: RoutingSettings) -> Callable[[str], str]:
-    """Return the zone of a receiver: of a channel its own, else that of the routes it is in, if they agree; else UTC."""
-    own, by_route = own_zones(settings), zones_of_routes(settings)
-    reached = {route: settings.channels_of_route(route) for route in settings.routes}
-
-    def zone(receiver: str) -> str:
-        name = receiver.removeprefix("channel:")
-        if name in own:
-            return own[name]
-        found = {by_route.get(route, UTC_ZONE) for route, channels in reached.items() if name in channels}
-        return found.pop() if len(found) == 1 else UTC_ZONE
-
-    return zone
+    """Return the zone of a receiver: of a channel that in which its messages are, of a person theirs."""
+    known = channel_zones(settings)
+    known |= {f"person:{name}": person.zone for name, person in settings.people.items() if person.zone}
+    return lambda receiver: known.get(receiver.removeprefix("channel:"), UTC_ZONE)
 
 
 def _url(runner: web.AppRunner) -> str:

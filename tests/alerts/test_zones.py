@@ -25,6 +25,8 @@ from alerts.outbox import Lease
 from alerts.outgoing import Notification, decode_notification, encode_notification, in_zone, notification
 from alerts.routes import RoutingSettings, zone_of
 from alerts.settings.channels import ConsoleSettings, WebhookSettings
+from alerts.settings.people import PersonSettings
+from alerts.settings.routes import RoutingEntrySettings
 from config.errors import ConfigErrors
 from floorwatch.settings.load import loads
 from streams.core.formatting import instant, times_in
@@ -116,8 +118,24 @@ def test_a_channels_zone_comes_before_its_routes() -> None:
         route_zones={"default": KUL, "other": KATHMANDU},
     )
     zone = zone_of(settings)
-    assert [zone(note(), name) for name in ("ops", "ana", "bo", "gone")] == [KUL, LIS, "UTC", "UTC"]
+    assert [zone(note(), name) for name in ("ops", "ana", "bo", "gone")] == [KUL, LIS, KATHMANDU, "UTC"]
     assert zone(structs.replace(note(), route="removed", also=()), "ops") == KUL
+
+
+@pytest.mark.parametrize("route", ["default", "kul", "lis"])
+@pytest.mark.parametrize("entry", [(), (RoutingEntrySettings(match=("vendor=bpo-a",), route="kul"),)])
+def test_a_channel_has_one_zone_by_whichever_route_a_message_comes(route: str, entry: tuple[Any, ...]) -> None:
+    """A default route without a zone gave UTC, and another route UTC+8, on one phone."""
+    settings = RoutingSettings(
+        channels={name: ConsoleSettings(type="console") for name in ("ops", "desk", "crew")},
+        routes={"default": ("ops", "crew"), "kul": ("ops",), "lis": ("ops", "desk")},
+        route_zones={"kul": KUL, "lis": LIS},
+        people={name: PersonSettings(zone=KATHMANDU, channels={"warn": ("crew", "ops")}) for name in ("mei", "ana")},
+        routing=entry,
+    )
+    zone = zone_of(settings)
+    found = [zone(structs.replace(note(), route=route, also=()), name) for name in ("ops", "desk", "crew")]
+    assert found == [KUL, LIS, KATHMANDU]
 
 
 class _Channel:

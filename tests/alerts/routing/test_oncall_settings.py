@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from alerts.incident import Override
 from alerts.oncall.policy import CalendarPolicy, RotaLayer, SchedulePolicy, WeeklyTimes
-from alerts.routes import RoutingSettings, build_channels, own_zones, zone_of
+from alerts.routes import RoutingSettings, build_channels, channel_zones, zone_of
 from alerts.routing.policy import EscalationPolicy, MaintenancePolicy, Matcher, PersonPolicy, RoutePolicy, TierPolicy
 from alerts.settings.channels import ConsoleSettings, WebhookSettings
 from alerts.settings.names import receiver_of
@@ -252,7 +252,7 @@ def test_a_phone_belongs_to_a_person_and_shows_times_there() -> None:
             "ann": PersonSettings(zone=BERLIN, channels={"warn": ("both",)}),
         },
     )
-    assert own_zones(settings) == {"mei": KUL}
+    assert channel_zones(settings) == {"ops": BERLIN, "mei": KUL, "both": BERLIN, "shared": BERLIN}
     zone, of_receiver = zone_of(settings), zones(settings)
     assert [zone(note(), name) for name in ("ops", "mei", "both", "shared", "gone")] == [
         BERLIN,
