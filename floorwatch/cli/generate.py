@@ -17,6 +17,7 @@ GENERATORS = (
     "telemetry.docs",
     "alerts.kinds_page",
     "telemetry.numbers_page",
+    "floorwatch.web.runbooks",
 )
 """Modules with ``generate(root) -> list[Path]`` and ``check(root) -> list[str]``."""
 

@@ -67,7 +67,7 @@ class AlertSettings(RoutingSettings):
     )
     runbook_url: WebBase = Field(
         default="",
-        description="Where docs/runbooks can be read, with or without this path; none names the page of the repository.",
+        description="Where docs/runbooks can be read, with or without this path; none takes the pages of web.url, where that is set.",
     )
     channels: dict[str, ChannelSettings] = Field(
         default={"console": ConsoleSettings(type="console")},

@@ -108,7 +108,7 @@ def incident_policy(config: FloorwatchConfig) -> IncidentPolicy:
     alerts = config.alerts
     return IncidentPolicy(
         board_base_url=alerts.board_url,
-        runbook_base_url=alerts.runbook_url,
+        runbook_base_url=alerts.runbook_url or config.web.url,
         flapping=alerts.flapping.policy(),
     )
 

@@ -16,6 +16,8 @@ from floorwatch.web.link_actions import BadForm, Given, LinkActions
 from floorwatch.web.link_pages import fault_page
 from floorwatch.web.page import Page
 from floorwatch.web.render import HEADERS, html_of
+from floorwatch.web.runbooks import PATH as RUNBOOKS
+from floorwatch.web.runbooks import runbook_page
 from floorwatch.web.settings import WebSettings
 from floorwatch.web.slack_actions import SlackActions
 from streams.adapters.token_buckets import TokenBuckets
@@ -100,11 +102,16 @@ def build_web_app(
 
     app.router.add_get("/a/{token}", show)
     app.router.add_post("/a/{token}", act)
+    app.router.add_get(f"/{RUNBOOKS}{{name}}.md", _runbook)
     _add_slack(app, settings, slack, clock_ms)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/robots.txt", robots)
     return app
+
+
+async def _runbook(request: web.Request) -> web.StreamResponse:
+    return _answer(runbook_page(request.match_info["name"]))
 
 
 def _add_slack(

@@ -50,6 +50,7 @@ class Page(Struct, frozen=True):
         ask_note: Whether to ask for a comment.
         further: What else can be done about it: what stands on the link, and what it is for.
         status: HTTP status.
+        body: Text of ours with its own markup, such as a runbook; empty for all other pages.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Page(Struct, frozen=True):
     ask_note: bool = False
     further: tuple[tuple[str, LinkPurpose], ...] = ()
     status: int = 200
+    body: str = ""
 
 
 def with_words(
