@@ -11,6 +11,7 @@ import difflib
 import re
 import zoneinfo
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -38,6 +39,8 @@ _YEAR = 2026
 _OTHERWISE = "use an IANA name such as Asia/Kuala_Lumpur"
 _CLOSE_PLACE = 0.75
 _MOST = 3
+_LEAST_BEGIN = 3
+"""Letters of a place that may stand for all of it."""
 
 
 def hint(name: str) -> str:
@@ -94,10 +97,23 @@ def _by_place(text: str) -> tuple[str, ...]:
     if wanted in whole:
         return (whole[wanted],)
     places = {name.rpartition("/")[2]: name for name in whole}
-    if "/" in wanted:
+    area, slash, rest = wanted.partition("/")
+    within = {name.removeprefix(f"{area}/"): name for name in whole if name.startswith(f"{area}/")}
+    if slash and within:
+        return tuple(whole[within[name]] for name in _in_area(rest, within))
+    if slash:
         close = difflib.get_close_matches(wanted, whole, n=1, cutoff=_CLOSE_PLACE)
         return tuple(whole[name] for name in close)
     if len(wanted) < 5:  # abbreviations that nobody knows, and airports
         return (whole[places[wanted]],) if wanted in places else ()
     close = difflib.get_close_matches(wanted, places, n=1, cutoff=_CLOSE_PLACE)
     return tuple(whole[places[name]] for name in close)
+
+
+def _in_area(wanted: str, names: Collection[str]) -> list[str]:
+    """Return which names of an area are meant by a text: by their initials (``kl``), their begin (``kuala``), or nearly whole."""
+    by_initials = [name for name in names if "_" in name and "".join(part[:1] for part in name.split("_")) == wanted]
+    if by_initials or len(wanted) < _LEAST_BEGIN:
+        return by_initials
+    begun = [name for name in names if name.startswith(wanted)]
+    return begun or difflib.get_close_matches(wanted, names, n=1, cutoff=_CLOSE_PLACE)

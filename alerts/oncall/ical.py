@@ -6,6 +6,7 @@ is left out and the others count, and nothing in a text keeps us busy without en
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -31,6 +32,12 @@ _ONCE = ("DTSTART", "DTEND", "DURATION", "RRULE", "UID", "RECURRENCE-ID", "SEQUE
 _CHUNK_MS = 28 * DAY_MS
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, IndexError)
 """What the libraries raise for a text that they cannot read."""
+_HINTS = {
+    "RRULE": "write e.g. FREQ=WEEKLY;BYDAY=MO,TU",
+    "DURATION": "write a length such as PT8H, P1D or P1W, at most 366 days",
+}
+_HUGE = re.compile(r"=[+-]?\d{10}")
+_NUMBER_HINT = "write smaller numbers for COUNT and INTERVAL, or UNTIL=20261231T000000Z"
 _DATE_HINT = "write 20261130T090000Z, or 20261130T090000 with TZID=Asia/Kuala_Lumpur, or 20261130 with VALUE=DATE"
 
 
@@ -185,7 +192,9 @@ def _fault(place: EventLines, event: Any, person_from: str | None) -> CalendarFa
     """Return the first fault of an event."""
     for name, _ in event.errors:
         value = place.values.get(str(name), "")[:60]
-        hint = "write e.g. FREQ=WEEKLY;BYDAY=MO,TU" if name == "RRULE" else _DATE_HINT
+        hint = _HINTS.get(str(name), _DATE_HINT)
+        if name == "RRULE" and _HUGE.search(place.values.get("RRULE", "")):
+            return CalendarFault(place.lines[str(name)], "RRULE has a number that is too large", _NUMBER_HINT)
         return CalendarFault(place.lines.get(str(name), place.line), f'{name} cannot be read: "{value}"', hint)
     several = next((name for name in _ONCE if isinstance(event.get(name), list)), None)
     if several is not None:

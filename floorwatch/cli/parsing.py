@@ -31,6 +31,13 @@ ZoneOption = Annotated[
 ]
 """The option that names the zone in which a person sees times."""
 
+_EXAMPLES = {
+    "--by": "Write who you are: --by mei",
+    "--for": "Write how long: --for 2h",
+    "--match": "Write which incidents: --match vendor=bpo-a",
+}
+"""What to write where one of these options is missing."""
+
 _NAN = re.compile(r"\s*[+-]?nan\s*", re.IGNORECASE)
 _WITH_PERCENT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*%\s*")
 _MOST_SHOWN = 40
@@ -52,6 +59,9 @@ class CheckedCommand(TyperCommand):
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
             options = getattr(getattr(error, "param", None), "opts", ())
+            if type(error).__name__ == "MissingParameter":
+                error.message = next((_EXAMPLES[name] for name in options if name in _EXAMPLES), error.message)
+                raise
             error.message = number_words(error.message, value_in(given, options)) or reworded(error.message)
             raise
 

@@ -147,6 +147,13 @@ GOOD = (
 """Emoji and words that are spelt with characters which show nothing by themselves."""
 
 
+def test_an_option_that_is_missing_has_an_example(floor: tuple[Say, list[Act]]) -> None:
+    say, written = floor
+    code, out = say("ack", KEY)
+    assert (code, "Missing option '--by'. Write who you are: --by mei" in out, written) == (2, True, []), out
+    assert "Missing option '--for'. Write how long: --for 2h" in say("snooze", KEY, "--by", "mei")[1]
+
+
 def test_a_comment_may_hold_what_spelling_and_emoji_need(floor: tuple[Say, list[Act]]) -> None:
     say, written = floor
     for text in GOOD:

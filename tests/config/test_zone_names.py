@@ -26,13 +26,35 @@ from floorwatch.simulate.config import SITES
         ("asia/manila", "Asia/Manila"),
         ("Asia/Kuala_Lumper", "Asia/Kuala_Lumpur"),
         ("Lisboa", "Europe/Lisbon"),
+        ("Asia/KL", "Asia/Kuala_Lumpur"),
+        ("America/NY", "America/New_York"),
+        ("America/LA", "America/Los_Angeles"),
+        ("Asia/Kuala", "Asia/Kuala_Lumpur"),
+        ("asia/kuala lumpor", "Asia/Kuala_Lumpur"),
+        ("Europe/Lisboa", "Europe/Lisbon"),
+        ("Aisa/Manila", "Asia/Manila"),
     ],
 )
 def test_what_was_meant(text: str, meant: str) -> None:
     assert hint(text) == f"did you mean {meant}?"
 
 
-@pytest.mark.parametrize("text", ["XYZ", "MZT", "KUL", "Foo/Bar", "", "Malaysia/KL", "UTC+25", "Etc/GMT-8x"])
+NOTHING = (
+    "XYZ",
+    "MZT",
+    "Asia/XY",
+    "Asia/Ka",
+    "Asia/Springfield",
+    "KUL",
+    "Foo/Bar",
+    "",
+    "Malaysia/KL",
+    "UTC+25",
+    "Etc/GMT-8x",
+)
+
+
+@pytest.mark.parametrize("text", NOTHING)
 def test_nothing_rather_than_something_wrong(text: str) -> None:
     assert hint(text) == "use an IANA name such as Asia/Kuala_Lumpur"
 
