@@ -12,6 +12,7 @@ from msgspec import structs
 
 from alerts.channels.slack_press import BadPress, is_signed, press_of
 from alerts.links import Claim, LinkFault, read, sign
+from alerts.plain_text import MOST_COMMENT
 from floorwatch.web.link_actions import BadForm, Given, LinkActions
 from floorwatch.web.link_pages import fault_page
 from floorwatch.web.page import Page
@@ -204,7 +205,11 @@ async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as refusal:
         words = {404: "There is no such page", 405: "This cannot be done here", 413: "That is too much text"}
         title = words.get(refusal.status, "This request is not understood")
-        answer = _answer(Page(title, "sorry", ("Open the link from the message again.",), status=refusal.status))
+        lines: tuple[str, ...] = ("Open the link from the message again.",)
+        if refusal.status == 413:
+            bytes_, most = f"{MOST_BODY_BYTES:,} bytes", f"{MOST_COMMENT:,} characters"
+            lines = (f"A comment may have {most}, the whole form {bytes_}.", "Go back, and send a shorter one.")
+        answer = _answer(Page(title, "sorry", lines, status=refusal.status))
         if "Allow" in refusal.headers:
             answer.headers["Allow"] = refusal.headers["Allow"]
         return answer

@@ -23,6 +23,7 @@ from config.kafka import KafkaSettings
 from config.redis import RedisSettings
 from floorwatch.replay.task_look import TaskLook, look
 from floorwatch.web.app import build_web_app
+from floorwatch.web.connections import PagesSite
 from floorwatch.web.link_actions import LinkActions, NotWritten
 from floorwatch.web.links_store import RedisLinksStore
 from floorwatch.web.settings import WebSettings
@@ -164,10 +165,10 @@ async def serving(
     slack = SlackActions(actions, replies, zones(config.alerts))
     # No access log: addresses of links are secrets.
     app = build_web_app(config.web, actions, clock, ready, slack)
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
+    runner = web.AppRunner(app, shutdown_timeout=_STOP_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, config.web.host, config.web.port, shutdown_timeout=_STOP_S)
+        site = PagesSite(runner, config.web.host, config.web.port)
         await site.start()
         yield _url(runner)
     finally:

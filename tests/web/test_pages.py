@@ -199,7 +199,10 @@ def test_forms_and_rates_are_bounded(redis_url: str) -> None:
 
     async def story(here: Pages) -> None:
         url = here.link("ack")
-        assert (await here.press(url, by="x" * 20_000))[0] == 413
+        status, said = await here.press(url, by="x" * 20_000)
+        assert (status, "A comment may have 1,000 characters, the whole form 16,384 bytes." in said) == (413, True), (
+            said
+        )
         assert (await here.press(url, by="x" * 81))[0] == 400
         assert (await here.press(url, by="a\nb"))[0] == 400
         async with here.http.post(url, json={"by": "a"}) as answer:
