@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -58,6 +58,7 @@ def build_app(
     clock_ms: ClockMs,
     limits: Limits | None = None,
     plans: PlanStore | None = None,
+    rules: Sequence[str] = (),
 ) -> web.Application:
     """Return the gateway.
 
@@ -68,6 +69,7 @@ def build_app(
         clock_ms: Wall clock, Unix milliseconds.
         limits: What is refused of an event. They are intake's, so that intake accepts everything accepted here.
         plans: What people have planned; None: it cannot be read.
+        rules: Names of the rules of the configuration; empty: they are not known.
 
     Raises:
         UnauthenticatedGateway: It would listen beyond loopback without tokens.
@@ -103,6 +105,7 @@ def build_app(
         strangers=TokenBuckets(_STRANGERS_PER_S, _STRANGERS_BURST, clock_ms),
         publishing=FairShare(round(_PUBLISHING * settings.max_in_flight_bytes)),
         plans=plans or NoPlans(),
+        rules=tuple(rules),
     )
     app.router.add_post(EVENTS_PATH, post_events, expect_handler=_expect)
     app.router.add_get(MAINTENANCE_PATH, list_windows)

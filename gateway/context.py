@@ -52,6 +52,7 @@ class Gateway:
         publishing: Bytes of events that wait for the broker.
         plans: What people have planned.
         strangers: Requests without a valid token, by address: probes, scrapes, and floods.
+        rules: Names of the rules in its configuration, which may be older than that of the workers; empty: they are not known.
     """
 
     settings: GatewaySettings
@@ -68,6 +69,7 @@ class Gateway:
     publishing: FairShare
     strangers: TokenBuckets
     plans: PlanStore
+    rules: tuple[str, ...] = ()
 
     def sender(self, request: web.Request, kind: str) -> Sender:
         """Return the sender. From now on the connection counts for that sender.

@@ -6,6 +6,7 @@ A window is a record of the log of incidents, so a replay holds the same message
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ from alerts.incident import Maintenance
 from alerts.kinds.registry import ALL_KINDS
 from alerts.maintenance import as_record, check_number, listed, planned, same, state_of, within
 from alerts.plan_fault import PlanFault
+from alerts.routing.matchers import MatcherFault, planned_matcher
+from alerts.settings.routes import check_known
 from gateway.answers import answer, refused, unavailable
 from gateway.authenticator import Sender
 from gateway.body import reading
@@ -63,12 +66,12 @@ async def plan_window(request: web.Request) -> web.Response:
         except PlansUnavailable:
             known = {}  # it is taken all the same: the log is what counts
         if same(known.get(window.id), window):
-            return answer(200, _said(window, gateway, in_force=True))
+            return answer(200, _said(window, gateway, in_force=True) | _warned(window, gateway))
         try:
             check_number(known.values(), window)
         except PlanFault as fault:
             raise _refused(fault) from None
-        return await _put(gateway, window, 201)
+        return await _put(gateway, window, 201, _warned(window, gateway))
 
 
 async def list_windows(request: web.Request) -> web.Response:
@@ -211,7 +214,9 @@ def _named(request: web.Request, found: dict[str, Maintenance]) -> Maintenance:
     return window
 
 
-async def _put(gateway: Gateway, window: Maintenance, status: int) -> web.Response:
+async def _put(
+    gateway: Gateway, window: Maintenance, status: int, more: Mapping[str, Any] | None = None
+) -> web.Response:
     """Write a window to the log and answer: with the status once a worker knows it, else with 202."""
     try:
         async with asyncio.timeout(gateway.settings.publish_timeout_s):
@@ -221,7 +226,7 @@ async def _put(gateway: Gateway, window: Maintenance, status: int) -> web.Respon
     except TimeoutError:
         return unavailable("the broker did not confirm in time", 2)
     known = await _is_known(gateway, window)
-    return answer(status if known else 202, _said(window, gateway, in_force=known))
+    return answer(status if known else 202, _said(window, gateway, in_force=known) | dict(more or {}))
 
 
 async def _is_known(gateway: Gateway, window: Maintenance) -> bool:
@@ -237,6 +242,17 @@ async def _is_known(gateway: Gateway, window: Maintenance) -> bool:
         if loop.time() >= until_s:
             return False
         await asyncio.sleep(_POLL_S)
+
+
+def _warned(window: Maintenance, gateway: Gateway) -> dict[str, list[str]]:
+    """Return under ``warnings`` which rules a window names that the gateway does not know. The workers may know newer ones."""
+    said = []
+    for text in window.match if gateway.rules else ():
+        try:
+            check_known(planned_matcher(text), {"rule": gateway.rules})
+        except MatcherFault as fault:
+            said.append(f"{fault.reason} in the configuration of this gateway; {fault.hint}")
+    return {"warnings": said} if said else {}
 
 
 def _said(window: Maintenance, gateway: Gateway, *, in_force: bool) -> dict[str, Any]:

@@ -46,6 +46,13 @@ _BATCH_BYTES = 262_144
 _REQUEST_BYTES = 4 * 1024 * 1024
 
 
+class NamedRules(Protocol):
+    """The section of alerts."""
+
+    def rule_names(self) -> list[str]:
+        """Return the names of all rules."""
+
+
 class GatewayConfig(Protocol):
     """What the gateway reads of a loaded configuration."""
 
@@ -72,6 +79,10 @@ class GatewayConfig(Protocol):
     @property
     def sampling(self) -> SamplingSettings:
         """How audits are drawn whose sender names no probability."""
+
+    @property
+    def alerts(self) -> NamedRules:
+        """Which rules there are, so that windows that name others are told."""
 
     @property
     def tables(self) -> TableSettings:
@@ -112,7 +123,8 @@ async def run_gateway(
     tool_state = RedisToolState(redis, config.redis.prefix, max(settings.memory_ttl_s, horizon_s))
     future_ms = round(config.engine.future_tolerance_s * 1000)
     limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config.events), config.sampling.plan())
-    app = build_app(settings, publisher, tool_state, wall_ms, limits, RedisPlans(redis, config.redis.prefix))
+    plans = RedisPlans(redis, config.redis.prefix)
+    app = build_app(settings, publisher, tool_state, wall_ms, limits, plans, config.alerts.rule_names())
     try:
         async with listening(app) as url:
             # Objects that exist now are kept for good. Without this, each full collection would scan them again, for 70

@@ -114,7 +114,15 @@ def press_of(body: bytes, now_ms: int, reply_hosts: Sequence[str] = REPLY_HOSTS)
         if said.get("type") != "block_actions" or not found:
             return None
         return _press(said, found[0], now_ms, reply_hosts)
-    except (ArithmeticError, ValueError, TypeError, AttributeError, KeyError, msgspec.MsgspecError) as error:
+    except (
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        msgspec.MsgspecError,
+    ) as error:
         raise BadPress(f"a button of Slack cannot be read: {type(error).__name__}") from error
 
 

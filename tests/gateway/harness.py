@@ -41,6 +41,7 @@ class Bench:
         self.publisher = MemoryPublisher()
         self.tool_state = LocalToolState()
         self.plans = WorkersPlans(self.publisher)
+        self.rules: tuple[str, ...] = ()
         self.now_ms = NOW_MS
         self.client: Client = None
         self.app: web.Application = None  # type: ignore[assignment]
@@ -78,7 +79,7 @@ class Bench:
     def run(self, steps: Steps) -> Bench:
         async def main() -> None:
             self.app = build_app(
-                self.settings, self.publisher, self.tool_state, lambda: self.now_ms, self.limits, self.plans
+                self.settings, self.publisher, self.tool_state, lambda: self.now_ms, self.limits, self.plans, self.rules
             )
             self.app[GATEWAY].webhook_queue._retry_s = (0.01, 0.02)
             async with listening(self.app) as self.url, aiohttp.ClientSession(self.url) as self.client:

@@ -105,6 +105,46 @@ def test_the_same_request_again_writes_nothing_and_another_one_changes_the_windo
     Bench().run(steps)
 
 
+def test_a_kind_that_there_is_not_is_refused_and_a_rule_that_is_not_known_is_told() -> None:
+    async def steps(bench: Bench) -> None:
+        status, refusal = await call(bench, "POST", sent=body(match=["kind=accuracy_lo"]))
+        assert (status, refusal["error"]["hint"]) == (422, "did you mean accuracy_low?")
+        assert refusal["error"]["reason"] == 'match: there is no kind "accuracy_lo"'
+        for match in (["kind=accuracy_low"], ["rule=queue-sla"], ["rule=~queue-.*"]):
+            status, said = await call(bench, "POST", sent=body(match=match))
+            assert (status, said.get("warnings")) == (201, None)
+        status, said = await call(bench, "POST", sent=body(match=["rule!=queue-sl"]))
+        told = ['there is no rule "queue-sl" in the configuration of this gateway; did you mean queue-sla?']
+        assert (status, said["warnings"]) == (201, told)
+        status, again = await call(bench, "POST", sent=body(match=["rule!=queue-sl"]))
+        assert (status, again["warnings"]) == (200, told)
+        assert "warnings" not in (await call(bench, "GET", f"/{said['id']}"))[1]
+        bench.rules = ()
+
+    bench = Bench()
+    bench.rules = ("queue-sla",)
+    bench.run(steps)
+
+
+def test_ids_and_texts_that_could_mislead_are_refused() -> None:
+    async def steps(bench: Bench) -> None:
+        for changes, field in (
+            ({"id": ".."}, "id: cannot stand in an address"),
+            ({"id": "a/b/c"}, "id: cannot stand in an address"),
+            ({"id": "a%00"}, "id: cannot stand in an address"),
+            ({"id": "a\u202eb"}, "id: holds U+202E (right-to-left override) at character 2"),
+            ({"note": "a\u202eb"}, "note: it holds U+202E (right-to-left override) at character 2"),
+            ({"by": "a\u2066b"}, "by: it holds U+2066 (left-to-right isolate) at character 2"),
+            ({"match": ["vendor=a\u202eb"]}, "holds U+202E (right-to-left override) at character 9"),
+            ({"match": ["vendor=a\u0000b"]}, "holds U+0000 (a control character) at character 9"),
+        ):
+            status, refusal = await call(bench, "POST", sent=body(**changes))
+            assert (status, field in refusal["error"]["reason"]) == (422, True), refusal
+        assert planned(bench) == []
+
+    Bench().run(steps)
+
+
 def test_what_no_worker_knows_yet_is_told_as_that() -> None:
     async def steps(bench: Bench) -> None:
         bench.plans.behind = True

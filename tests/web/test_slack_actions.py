@@ -268,7 +268,13 @@ def test_answers_go_to_slack_alone(url: str) -> None:
     assert (press.reply_url, press.name, press.keys) == ("", "U1", ("k",))
 
 
-@pytest.mark.parametrize("at", ["1e400", "nan", "now", None])
+def test_a_press_that_is_nested_without_end_is_refused() -> None:
+    payload = '{"type":"block_actions","actions":' + "[" * 100_000
+    with pytest.raises(BadPress):
+        press_of(urlencode({"payload": payload}).encode(), 1_000)
+
+
+@pytest.mark.parametrize("at", ["1e400", "1e308", "-inf", "nan", "now", None])
 def test_a_time_that_is_none_is_no_button(at: object) -> None:
     action = {"action_id": "floorwatch:ack", "value": '["n","ops",["k"]]', "action_ts": at}
     said = {"type": "block_actions", "user": {"id": "U1"}, "actions": [action]}
