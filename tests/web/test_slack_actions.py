@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ from alerts.channels.slack_press import WINDOW_MS, BadPress, Press, is_signed, p
 from alerts.codec import decode_input
 from alerts.incident import Act
 from alerts.outgoing import Notification
+from floorwatch.cli.doctor_web import web_checks
 from floorwatch.settings.load import loads
 from floorwatch.web.app import MOST_SLACK_BYTES, build_web_app
 from floorwatch.web.link_actions import LinkActions, NotWritten
@@ -286,3 +288,29 @@ def test_a_secret_that_is_none_is_told_and_not_shown() -> None:
     with pytest.raises(Exception, match="signing secret of a Slack app") as caught:
         loads("web: {slack_signing_secret: hush}", {}, name="f", base=__import__("pathlib").Path())
     assert "hush" not in str(caught.value).replace("slack_signing_secret: hush", "")
+
+
+def test_doctor_posts_as_slack_does_and_presses_nothing(redis_url: str) -> None:
+    async def story(here: Here) -> None:
+        async def said(**settings: str) -> tuple[str, str]:
+            (check,) = await web_checks(WebSettings.model_validate({"slack_signing_secret": SECRET, **settings}))
+            assert check.name == "slack buttons"
+            return check.status, check.detail
+
+        here.world.now_ms = round(time.time() * 1000)  # doctor has the clock of its machine
+        keys = {"link_keys": "k" * 32}
+        assert (await said())[1] == "whether they reach anything is not known: web.url is not set"
+        both = WebSettings.model_validate({"slack_signing_secret": SECRET, "url": here.url, **keys})
+        assert [check.status for check in await web_checks(both)][1] == "ok"
+        other = WebSettings.model_validate({"slack_signing_secret": "x" * 32, "url": here.url, **keys})
+        assert [(check.status, "does not believe" in check.detail) for check in await web_checks(other)][1] == (
+            "fail",
+            True,
+        )
+        below = WebSettings.model_validate({"slack_signing_secret": SECRET, "url": here.url + "below", **keys})
+        assert (await web_checks(below))[1].detail.endswith("answers 404, so no button works")
+        gone = WebSettings.model_validate({"slack_signing_secret": SECRET, "url": "http://127.0.0.1:1", **keys})
+        assert "does not answer from here" in (await web_checks(gone))[1].detail
+        assert here.acts() == []
+
+    run(redis_url, story)
