@@ -20,6 +20,9 @@ from alerts.routing.routes import around, group_id, holds, routes_of, targets
 NO_TIER = "no further tier"
 """Who holds an escalation that somebody asked for and that has nobody left to tell."""
 
+WAS_HELD = "held by maintenance "
+"""In why somebody was told: what kept it until then, and from when to when."""
+
 UTC = "UTC"
 MOST_TOLD = 50
 """Entries kept of who was told of an incident."""

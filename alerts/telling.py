@@ -19,6 +19,7 @@ from msgspec import Struct, field, structs
 from alerts.dues import Due, Scene, dues, next_digest_ms, told_now, with_told
 from alerts.incident import Hold, Incident, Stamp
 from alerts.inhibition import Voices
+from alerts.late import with_hold
 from alerts.merging import ends_together, speaker
 from alerts.notice import IncidentGroup, Notice, Target, is_digest
 from alerts.routing.policy import Subject
@@ -85,7 +86,8 @@ def tell(
     ready, urgent = _ready(open_groups, groups, now_ms)
     silent = partial(_silent, scene, now_ms, spoken)
     told = _accepted(now, later, open_groups, ready, urgent, silent)
-    for key, chosen in told.items():
+    for key, some in told.items():
+        chosen = [with_hold(scene, due, now_ms) for due in some]
         group = groups.get(key) or _new_group(key, chosen[0])
         made = _notices(key, chosen, now_ms, stamp, scene.policy.apart)
         for notice in made:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from alerts.codec import incident_of
+from alerts.dues import WAS_HELD
 from alerts.flapping import is_flapping
 from alerts.incident import Incident
 from alerts.kinds.registry import phrase_of
@@ -130,8 +131,18 @@ def _lines(member: Member, reader: Reader) -> list[str]:
     lines = [f"{_TIER.get(incident.severity, incident.severity)}: {scope}", said]
     clear = [part for part in incident.contributors if part.clear]
     lines += [_part(part, over=member.over) for part in clear[:_PARTS]]
-    lines += [_who(member, reader)]
+    lines += [_was_held(member, reader), _who(member, reader)]
     return [line for line in lines if line][:MOST_LINES]
+
+
+def _was_held(member: Member, reader: Reader) -> str:
+    """Return by which maintenance the step was held, and from when to when; empty where it was not."""
+    incident = member.incident
+    for told in reversed(incident.told_people):
+        if told.step == member.step and WAS_HELD in told.why:
+            said = told.why[told.why.index(WAS_HELD) :]
+            return f"Was {times_in(said, reader.zone, told.at_ms)}."
+    return ""
 
 
 def _part(part: Contributor, *, over: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from alerts.codec import incident_of
 from alerts.incident import Maintenance, Tick
 from alerts.maintenance import (
     MOST_MS,
@@ -20,6 +21,9 @@ from alerts.maintenance import (
     state_of,
     within,
 )
+from alerts.message.compose import compose_members
+from alerts.message.model import Reader
+from alerts.message.titles import Member
 from alerts.oncall.policy import RotaFacts
 from alerts.plan_fault import MOST_AHEAD_MS, PlanFault
 from alerts.routing.matchers import MatcherFault, fits_value, planned_matcher
@@ -181,6 +185,12 @@ def test_a_window_on_the_log_that_may_not_be_planned_holds_nothing() -> None:
         assert (holds(ROUTING, ROUTING.routes["default"], subject, facts, NOW_MS) is not None) == held
 
 
+def lines_of(record: dict[str, Any], step: str) -> tuple[str, ...]:
+    """Return the lines of a message for a reader in Kuala Lumpur."""
+    member = Member(incident_of(record), step)
+    return compose_members([member], Reader("Asia/Kuala_Lumpur")).lines
+
+
 def test_nobody_is_told_while_it_is_on_and_who_is_due_is_told_at_its_end(redis_url: str) -> None:
     async def story(world: World) -> None:
         await world.put(window(minutes=40))
@@ -196,6 +206,13 @@ def test_nobody_is_told_while_it_is_on_and_who_is_due_is_told_at_its_end(redis_u
         assert world.told == []
         await world.wait(1)
         assert world.told == [("default", "open")]
+        (told,) = (await world.shown())["told"]
+        assert (
+            told["why"] == "route default, held by maintenance move from Mon 23 Nov 10:02 UTC to Mon 23 Nov 10:42 UTC"
+        )
+        assert lines_of(await world.shown(), "open")[3] == (
+            "Was held by maintenance move from Mon 23 Nov 18:02 UTC+8 to Mon 23 Nov 18:42 UTC+8."
+        )
         await world.wait(15)  # the tiers count from when people were told
         assert world.told == [("default", "open"), ("lead", "escalated-0-1")]
 
@@ -220,6 +237,9 @@ def test_what_ended_meanwhile_is_told_of_to_nobody_and_who_knew_hears_of_the_end
         assert world.told == [("default", "open")] * 2
         await world.wait(55)
         assert ("default", "resolved-0") in world.told
+        shown = await world.shown()
+        assert "Was held by maintenance move from" in str(lines_of(shown, "resolved-0"))
+        assert "Was held" not in str(lines_of(shown, "open")), "the opening was told before it"
 
     run(redis_url, story)
 
