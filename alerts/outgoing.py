@@ -21,6 +21,9 @@ from streams.models import formats
 
 _CUT_TITLE, _CUT_BODY = 300, 8_000
 
+MOST_SHOWN = 10
+"""Incidents that a message names; it counts the others."""
+
 
 class NotedIncident(Struct, frozen=True):
     """An incident of a notification: its step and its JSON record as of that."""

@@ -1,12 +1,13 @@
 """Which message of Slack tells of an incident, so that a later step of it changes that message and posts no new one.
 
-It is kept in Redis for two weeks. Where it is lost, a later step is a new message: nobody misses anything.
+It is kept in Redis for two weeks. Where that is lost, it is known again from the receipts on the log (``alerts/slack_refs.py``). Where
+it is not known, a later step is a new message: nobody misses anything.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import msgspec
@@ -57,6 +58,23 @@ class SlackExtras(Struct, frozen=True):
 
     buttons: bool = False
     posts: Posts | None = None
+
+
+async def restore_posts(redis: Redis, prefix: str, posts: Mapping[tuple[str, str], Post]) -> None:
+    """Remember messages that the log names, by channel and incident; one that is remembered stays.
+
+    Args:
+        redis: The Redis of the outbox.
+        prefix: Of the outbox's keys.
+        posts: The messages.
+
+    Raises:
+        RedisError: It does not answer.
+    """
+    async with redis.pipeline(transaction=False) as pipe:
+        for (channel, key), post in posts.items():
+            pipe.set(f"{prefix}slack:{channel}:{key}", msgspec.json.encode(post), ex=KEPT_S, nx=True)
+        await pipe.execute()
 
 
 _posts: msgspec.json.Decoder[Post] = msgspec.json.Decoder(Post)

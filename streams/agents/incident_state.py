@@ -31,6 +31,7 @@ from alerts.merging import merge_fault
 from alerts.message.titles import Member
 from alerts.notice import IncidentGroup, Notice
 from alerts.oncall.kept import Plans
+from alerts.outgoing import MOST_SHOWN
 from alerts.receipts import ReceiptBook
 from alerts.routing.policy import DEFAULT_ROUTE, RoutePolicy, RoutingPolicy
 from alerts.rules import Rule
@@ -40,9 +41,6 @@ from streams.core.records import CONTENT_ERRORS
 from streams.engine.log import ProducerRecord
 
 log = logging.getLogger(__name__)
-
-MOST_SHOWN = 10
-"""Incidents that a message names; it counts the others."""
 
 PLAN = "~"
 """First character of keys on notices.v1 of what people plan: overrides, maintenance windows, calendars."""

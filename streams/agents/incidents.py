@@ -244,7 +244,7 @@ class IncidentsStage:
         if not await self._delivery.lost():
             return
         await self._show_again()
-        await self._delivery.rebuild(self._state.receipts)
+        await self._delivery.rebuild(self._state.receipts, self._state.known_since(0))
 
     async def _show_again(self) -> None:
         """Write to Redis all incidents of the log; those that are held come with the next flush, as they are now."""

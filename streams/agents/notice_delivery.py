@@ -14,10 +14,13 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
+from alerts.channels.slack_posts import restore_posts
 from alerts.codec import decode_receipts, encode_receipts
+from alerts.incident import Incident
 from alerts.outbox import Outbox
 from alerts.outgoing import Notification, encode_notification
 from alerts.receipts import Changes, NoticeReceipts, ReceiptBook
+from alerts.slack_refs import posts_of
 from streams.adapters.readmodel import batched
 from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames
@@ -120,8 +123,12 @@ class NoticeDelivery:
         except (RedisError, OSError, TimeoutError):
             return False
 
-    async def rebuild(self, book: ReceiptBook) -> bool:
-        """Fill an outbox that was lost with all that the log knows.
+    async def rebuild(self, book: ReceiptBook, incidents: Iterable[Incident] = ()) -> bool:
+        """Fill an outbox that was lost with all that the log knows, and say again which messages of Slack tell of which incidents.
+
+        Args:
+            book: All notices.
+            incidents: All that is known of incidents.
 
         Returns:
             Whether it is whole now; False where it was lost once more meanwhile.
@@ -136,6 +143,9 @@ class NoticeDelivery:
                 waiting,
             )
             await self._restore(states, unsure=True)
+        if posts := posts_of(incidents, book.get):
+            restored = partial(restore_posts, self._outbox.redis, self._outbox.prefix, posts)
+            await self._retry.until_done("take messages of Slack", restored)
         return await self._retry.until_done("end anew", partial(self._outbox.finish_rebuild, begun))
 
     async def _restore(self, states: Sequence[NoticeReceipts], *, unsure: bool) -> None:

@@ -50,7 +50,7 @@ class Hearing:
         self.heard.append((idempotency_key, note.step))
         self.titles.append(note.title)
         self.after()
-        return f"ref-{len(self.heard)}"
+        return f"{self.name}/{len(self.heard)}"
 
     async def close(self) -> None:
         pass
