@@ -120,7 +120,7 @@ def compose_members(
         members=tuple(short(member.incident.scope, phrase_of(member.incident)) for member in members),
         more=0 if total is None else max(0, total - len(members)),
         short_link="" if first.over or links is None else links.ack_short,
-        commands=_commands_of_many(reader) if many else _commands(first, links or Links(), reader),
+        commands=_commands_of_many(links or Links(), reader) if many else _commands(first, links or Links(), reader),
     )
 
 
@@ -268,8 +268,10 @@ def _commands(member: Member, made: Links, reader: Reader) -> tuple[Command, ...
     return tuple(found)
 
 
-def _commands_of_many(reader: Reader) -> tuple[Command, ...]:
-    return () if reader.link is not None else (Command("All of them", "floorwatch incidents", "details"),)
+def _commands_of_many(made: Links, reader: Reader) -> tuple[Command, ...]:
+    return (
+        () if reader.link is not None or made.details else (Command("All of them", "floorwatch incidents", "details"),)
+    )
 
 
 def _state(members: Sequence[Member]) -> Literal["open", "acknowledged", "resolved"]:

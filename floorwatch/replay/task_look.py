@@ -28,7 +28,7 @@ _POLL_RECORDS, _POLL_MS = 20_000, 500
 _MOST_LINES = 8
 
 
-class TaskLine(Struct, frozen=True, order=True):
+class TaskLine(Struct, frozen=True):
     """What one event says of a task: event time and a short sentence that names no person."""
 
     time_ms: int
@@ -39,12 +39,16 @@ class TaskLook(Struct, frozen=True):
     """What was seen.
 
     Attributes:
-        lines: By task id, in the order of event time, the last eight of each.
+        lines: By task id, in the order of event time and then of the log, the last eight of each.
         whole: All records from that time on were looked at.
     """
 
     lines: dict[str, tuple[TaskLine, ...]] = field(default_factory=dict)
     whole: bool = True
+
+
+Found = dict[str, dict[TaskLine, int]]
+"""By task its lines, each with the offset at which it came first."""
 
 
 async def look(
@@ -73,12 +77,16 @@ async def look(
     except TimeoutError:
         await consumer.stop()
         return TaskLook(whole=False)
-    found: dict[str, set[TaskLine]] = {}
+    found: Found = {}
     try:
         whole = await _read(consumer, places, since_ms, keys, found)
     finally:
         await consumer.stop()
-    return TaskLook({task: tuple(sorted(some)[-_MOST_LINES:]) for task, some in found.items()}, whole)
+    return TaskLook({task: _in_order(some) for task, some in found.items()}, whole)
+
+
+def _in_order(some: dict[TaskLine, int]) -> tuple[TaskLine, ...]:
+    return tuple(sorted(some, key=lambda line: (line.time_ms, some[line]))[-_MOST_LINES:])
 
 
 async def _read(
@@ -86,7 +94,7 @@ async def _read(
     places: list[TopicPartition],
     since_ms: int,
     keys: dict[bytes, str],
-    found: dict[str, set[TaskLine]],
+    found: Found,
 ) -> bool:
     """Note what some partitions hold of the tasks; return whether their ends were reached."""
     seen = 0
@@ -120,11 +128,11 @@ async def _begin(consumer: AIOKafkaConsumer, places: list[TopicPartition], since
     return ends
 
 
-def _note(records: Iterable[Any], keys: dict[bytes, str], found: dict[str, set[TaskLine]]) -> None:
+def _note(records: Iterable[Any], keys: dict[bytes, str], found: Found) -> None:
     for record in records:
         try:
             fact = fact_of(record.offset, decode_log_event(record.value or b""))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             continue  # workers set it aside, so it counts for nothing
         if fact is not None and (says := brief(fact)):
-            found.setdefault(keys[record.key], set()).add(TaskLine(fact.time_ms, says))
+            found.setdefault(keys[record.key], {}).setdefault(TaskLine(fact.time_ms, says), record.offset)

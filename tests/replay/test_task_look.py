@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -87,6 +88,18 @@ def test_labels_and_verdicts_are_shown_without_people(bootstrap: str) -> None:
     assert "t-9999" not in seen.lines
     assert "kul-017" not in str(seen)
     assert "qa-003" not in str(seen)
+
+
+def test_what_came_at_one_time_stands_in_the_order_of_the_log() -> None:
+    label, audit = (json.loads(value) for _, _, value in events()[2:4])
+    records = [
+        SimpleNamespace(key=b"t-1001", offset=at, value=json.dumps({**one, "time": label["time"]}).encode())
+        for at, one in enumerate((label, audit, label))  # the label once more
+    ]
+    found: task_look.Found = {}
+    task_look._note(records, {b"t-1001": "t-1001"}, found)
+    said = [line.says.partition(":")[0] for line in task_look._in_order(found["t-1001"])]
+    assert said == ["label", "audit"]
 
 
 def test_what_is_too_much_is_said(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -353,3 +353,9 @@ def test_what_is_over_is_not_taken() -> None:
         for step in ("open", "resolved-0")
     }
     assert said == {"open": SHORT_URL, "resolved-0": ""}
+
+
+def test_of_several_a_command_is_named_only_where_no_link_shows_them() -> None:
+    several = [Member(INCIDENTS[kind], "open") for kind in ("accuracy_low", "sla_attainment")]
+    for links, typed in ((Links(), ["floorwatch incidents"]), (Links(details="https://fw.example/a/x"), [])):
+        assert [one.text for one in compose_members(several, Reader(), links=links).commands] == typed
