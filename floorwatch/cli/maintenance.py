@@ -114,7 +114,7 @@ def list_(
     table = DataTable()
     table.add_names("id", "state", "from", "to", "fits", "by", "note")
     for one in found:
-        begin, end = local_instant(one.from_ms), local_instant(one.to_ms)
+        begin, end = (local_instant(at, now_ms=at_ms) for at in (one.from_ms, one.to_ms))
         table.add_row(one.id, state_of(one, at_ms), begin, end, _match(one), one.by, one.note)
     for record, (begin, end) in fixed:
         table.add_row(record["id"], record["state"], begin, end, ", ".join(record["match"]), record["by"], "")
@@ -181,7 +181,9 @@ def _configured(
             "note": "",
             "calendar": one.calendar,
         }
-        words = [f"calendar {one.calendar}" if at is None else local_instant(at) for at in (begin_ms, end_ms)]
+        words = [
+            f"calendar {one.calendar}" if at is None else local_instant(at, now_ms=at_ms) for at in (begin_ms, end_ms)
+        ]
         found.append((record, (words[0], words[1])))
     return found
 
@@ -208,7 +210,7 @@ def _match(window: Maintenance) -> str:
 
 def _words(window: Maintenance, at_ms: int) -> str:
     """Return a window in words: ``maintenance deploy-42 (vendor=bpo-a) is on, until …``."""
-    begin, end = local_instant(window.from_ms), local_instant(window.to_ms)
+    begin, end = (local_instant(at, now_ms=at_ms) for at in (window.from_ms, window.to_ms))
     when = f"is on, until {end}" if window.from_ms <= at_ms else f"is planned from {begin} to {end}"
     return f"maintenance {window.id} ({_match(window)}) {when}"
 

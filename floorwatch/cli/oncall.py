@@ -79,7 +79,7 @@ def show(
             for record in as_records(one, facts, begin_ms, end_ms):
                 say_json_text(json_line(record))
             continue
-        say_lines(span_lines(one, facts, begin_ms, end_ms))
+        say_lines(span_lines(one, facts, begin_ms, end_ms, at_ms))
 
 
 @oncall_app.command("override")
@@ -292,9 +292,9 @@ def _say_override(schedule: SchedulePolicy, facts: RotaFacts, made: Override, at
     """Say when an override is in force, or why it is not."""
     from alerts.oncall.planning import counts
 
-    when = f"until {local_instant(made.to_ms)}"
+    when = f"until {local_instant(made.to_ms, now_ms=at_ms)}"
     if made.from_ms > at_ms:
-        when = f"from {local_instant(made.from_ms)} {when}"
+        when = f"from {local_instant(made.from_ms, now_ms=at_ms)} {when}"
     why_not = counts(schedule, facts, made, at_ms)
     if why_not is not None:
         say(f"override {made.id} is known, and does not count: {why_not}", err=True)

@@ -34,27 +34,40 @@ def now_lines(schedule: SchedulePolicy, facts: RotaFacts, at_ms: int, upto_ms: i
 
     spans = duties(schedule, facts, at_ms, upto_ms)
     first, *later = spans
-    until = f" until {local_instant(first.to_ms)}" if later else ""
+    until = f" until {local_instant(first.to_ms, now_ms=at_ms)}" if later else ""
     why = why_words(first, schedule.name)
     lines = [f"{schedule.name}: {duty_words(first)}{until}{f' ({why})' if why else ''}"]
     if later:
         then = later[0]
-        end = f" until {local_instant(then.to_ms)}" if len(later) > 1 else ""
+        end = f" until {local_instant(then.to_ms, now_ms=at_ms)}" if len(later) > 1 else ""
         lines.append(f"  then {duty_words(then)}{end}")
     gap = next((one for one in later[1:] if not one.duties), None)
     if gap is not None:
-        lines.append(f"  gap: nobody from {local_instant(gap.from_ms)} to {local_instant(gap.to_ms)}")
+        begin, end = (local_instant(at, now_ms=at_ms) for at in (gap.from_ms, gap.to_ms))
+        lines.append(f"  gap: nobody from {begin} to {end}")
     return lines
 
 
-def span_lines(schedule: SchedulePolicy, facts: RotaFacts, from_ms: int, to_ms: int) -> list[str]:
-    """Return who is on duty from one time to another, a line for each span, and how long nobody is."""
+def span_lines(schedule: SchedulePolicy, facts: RotaFacts, from_ms: int, to_ms: int, now_ms: int) -> list[str]:
+    """Return who is on duty from one time to another, a line for each span, and how long nobody is.
+
+    Args:
+        schedule: The schedule.
+        facts: What is planned.
+        from_ms: Wall time.
+        to_ms: Wall time, excluded.
+        now_ms: Wall time: times of another year name it.
+    """
     from alerts.oncall.duty import duties
     from streams.core.formatting import duration
 
     spans = duties(schedule, facts, from_ms, to_ms)
     rows = [
-        [local_instant(one.from_ms), local_instant(one.to_ms), duty_words(one), why_words(one, schedule.name)]
+        [
+            *(local_instant(at, now_ms=now_ms) for at in (one.from_ms, one.to_ms)),
+            duty_words(one),
+            why_words(one, schedule.name),
+        ]
         for one in spans
     ]
     missing_ms = sum(one.to_ms - one.from_ms for one in spans if not one.duties)

@@ -19,9 +19,17 @@ def reader_zone() -> str:
     return os.environ.get(ZONE_VARIABLE) or UTC_ZONE
 
 
-def local_instant(at_ms: int, *, seconds: bool = False) -> str:
-    """Return a time for people with its offset: ``Mon 23 Nov 18:42 UTC+8``."""
-    return instant(at_ms, seconds=seconds, zone=reader_zone())
+def local_instant(at_ms: int, *, seconds: bool = False, now_ms: int | None = None) -> str:
+    """Return a time for people with its offset: ``Mon 23 Nov 18:42 UTC+8``.
+
+    Args:
+        at_ms: Unix ms.
+        seconds: With seconds.
+        now_ms: Wall time: a time of another year then names its year. None: no year is named.
+    """
+    zone = _zone(reader_zone()) or UTC
+    year = now_ms is not None and local_moment(at_ms, zone).year != local_moment(now_ms, zone).year
+    return instant(at_ms, seconds=seconds, year=year, zone=reader_zone())
 
 
 def local_rfc3339(at_ms: int) -> str:

@@ -71,5 +71,7 @@ def test_the_same_again_and_another_of_the_same_incidents_are_told(here: Stack) 
         "maintenance mine (vendor=bpo-a) is on, until Mon 23 Nov 19:02 UTC+8 and holds the same; this one comes besides it "
         "(--id mine changes it)" in other.stderr
     )
-    assert "holds the same" not in add("--for", "1h", "--from", "2026-11-25T00:00").stderr
+    next_year = add("--for", "1h", "--from", "2027-01-01T07:30")
+    assert "is planned from Fri 1 Jan 2027 07:30 UTC+8 to Fri 1 Jan 2027 08:30 UTC+8" in next_year.stdout
+    assert "holds the same" not in next_year.stderr
     assert "holds the same" not in add("--for", "3h", "--match", "queue=hate").stderr

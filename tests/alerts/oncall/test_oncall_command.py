@@ -92,6 +92,20 @@ def test_show_tells_each_span_and_how_long_nobody_is(here: Stack) -> None:
     ]
 
 
+def test_times_of_another_year_name_it(here: Stack) -> None:
+    begin = parse_rfc3339_ms("2026-12-31T23:00:00Z")
+    here.know(Override("o", "pen", "arif", begin, begin + 2 * HOUR_MS, "ann", NOW_MS))
+    span = ("--from", "2026-12-31T22:00:00Z", "--to", "2027-01-01T03:00:00Z")
+    lines = run("show", "pen", *span).stdout.splitlines()[2:]
+    assert [[part.strip() for part in line.split("  ") if part][:2] for line in lines] == [
+        ["Thu 31 Dec 22:00 UTC", "Thu 31 Dec 23:00 UTC"],
+        ["Thu 31 Dec 23:00 UTC", "Fri 1 Jan 2027 01:00 UTC"],
+        ["Fri 1 Jan 2027 01:00 UTC", "Fri 1 Jan 2027 03:00 UTC"],
+    ]
+    shown = run("show", "pen", *span, "--zone", "Asia/Kuala_Lumpur").stdout
+    assert "  Fri 1 Jan 2027 06:00 UTC+8" in shown  # it is the next year there already
+
+
 def test_an_override_is_put_on_the_log_once_and_says_when_it_is_in_force(here: Stack) -> None:
     here.know()
     line = ("override", "kul", "--person", "arif", "--by", "ann", "--zone", "Asia/Kuala_Lumpur")
