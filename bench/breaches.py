@@ -4,7 +4,7 @@
 .venv/bin/python -m bench.breaches --rate 10000 --minutes 6 --breaches 10000 --keep FOLDER
 
 On a real Kafka and a real Valkey one worker does everything, with the default rules and one more. While a process writes labels at an
-even pace, a queue after the other gets a task that has waited for two hours: each is an incident and a message of its own. Then
+even pace, a queue after the other gets a task that nobody takes within a second: each is an incident and a message of its own. Then
 many queues get one in the same minute. Two channels hear of each queue, at a rate that is limited; a third of all queues together.
 """
 
@@ -46,7 +46,6 @@ RULE = "waiting"
 
 _QUIET_S = 240.0
 """Without any further message, what has not come is lost."""
-_WAITED_MS = 7_200_000
 
 
 @dataclass
@@ -86,12 +85,12 @@ async def receivers(delivered: Delivered) -> tuple[web.AppRunner, int]:
 
 
 def waiting_task(queue: str, now_ms: int) -> tuple[bytes, bytes]:
-    """Return the id and the event of a task that has waited for two hours in a queue: it is as old as its event's time."""
+    """Return the id and the event of a task that is in a queue from now on."""
     envelope = {
         "specversion": "1.0",
         "source": "breaches",
         "type": "floorwatch.task.created.v1",
-        "time": rfc3339(now_ms - _WAITED_MS),
+        "time": rfc3339(now_ms),
         "id": f"c-{queue}",
         "subject": f"w-{queue}",
         "data": {"queue": queue, "due_at": rfc3339(now_ms + 86_400_000)},
@@ -101,7 +100,7 @@ def waiting_task(queue: str, now_ms: int) -> tuple[bytes, bytes]:
 
 def configuration(stack: Stack, port: int) -> dict[str, Any]:
     """Return the worker's configuration."""
-    rule = {"kind": "backlog_age", "name": RULE, "scope": {"by": "queue"}, "window": "1h", "target": "1h", "for": 1}
+    rule = {"kind": "backlog_age", "name": RULE, "scope": {"by": "queue"}, "window": "1h", "target": "1s", "for": 1}
     rules = [
         one.model_dump(mode="json", by_alias=True, exclude_unset=True)
         for one in default_rules().rules
