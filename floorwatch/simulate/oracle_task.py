@@ -107,10 +107,10 @@ class TaskFacts:
 
         An audit keeps the probability that one of its versions named last, one of the configuration only if no version has
         one of its sender; of several audits the one that named one first counts.
-        Only where there is none may the label count as random, of unknown probability: where the first of them all, in none of its
-        versions, says how the label was chosen or that it was planted.
+        Only where there is none may the label count as random, of unknown probability: where the first of them all, by the time of
+        its first version (then by its id), in none of its versions says how the label was chosen or that it was planted.
         """
-        first: tuple[int, bool] | None = None
+        first: tuple[tuple[int, str], bool] | None = None
         known: list[tuple[int, Fraction]] = []
         for standing in self.standing_audits(label_id):
             versions = [
@@ -119,9 +119,10 @@ class TaskFacts:
                 if version.data["audit_id"] == standing.data["audit_id"] and version.data["verdict"] != "incomparable"
             ]
             named = [v for v in versions if (v.data["sampling"] or {}).get("probability") is not None]
-            if versions and (first is None or versions[0].place < first[0]):
+            made = (versions[0].time_ms, str(standing.data["audit_id"])) if versions else None
+            if made is not None and (first is None or made < first[0]):
                 chosen = any(v.data["gold"] or not _says_nothing(v.data["sampling"]) for v in versions)
-                first = (versions[0].place, not chosen)
+                first = (made, not chosen)
             if named:
                 of_sender = [v for v in named if v.data["sampling"]["source"] != "configuration"]
                 last = (of_sender or named)[-1]

@@ -4,14 +4,15 @@ The rows of a ledger are sums of what its tasks contribute, and an event takes a
 ledger that was counted by other rules must be brought over before anything is taken away by the present ones; else a
 counter goes below zero and stays wrong. What rules a row was counted by is told by the owner in its key (``versioned``).
 
-Version 5 differs from the present rules in labels of which no audit names a probability: they were assumed to be random where
-any audit said nothing of sampling, planted items too. Version 4 differs from version 5 in pairs of decision and truth, and in
-critical errors: neither was counted by class of sampling probability. Version 3 differs from version 4 in the evidence of
-audits that say nothing of sampling: it was that of audits with a probability of 1. Version 2 differs in audits too: the weight
-was that of the latest audit, what says nothing of sampling was targeted, and nothing was counted by class of sampling
-probability. Version 1, the rules of 24565ae, differs in four more points: labels without values agreed with one another and
-were confused with what is right, long decisions were named in full, repeated values of a decision were kept, and a value ``?``
-was written as is.
+Version 6 differs from the present rules in labels of which no audit names a probability: the audit that arrived first
+said whether they are assumed to be random. In version 5 they were where any audit said nothing of sampling, planted
+items too. Version 4 differs from version 5 in pairs of decision and truth, and in critical errors: neither was counted
+by class of sampling probability. Version 3 differs from version 4 in the evidence of audits that say nothing of
+sampling: it was that of audits with a probability of 1. Version 2 differs in audits too: the weight was that of the
+latest audit, what says nothing of sampling was targeted, and nothing was counted by class of sampling probability.
+Version 1, the rules of 24565ae, differs in four more points: labels without values agreed with one another and were
+confused with what is right, long decisions were named in full, repeated values of a decision were kept, and a value
+``?`` was written as is.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from streams.core.accumulate import DRAIN_AT, Accumulator, RowChange
 from streams.core.detector_evidence import detector_evidence_of
 from streams.core.effects import Group, Groups, contributions, judged_counters
 from streams.core.facts import Audit, Fact, Packed, unpack, unpack_one
+from streams.core.past_views import TaskView5, TaskView6
 from streams.core.policy import DIMENSIONS, CorePolicy, Dims
 from streams.core.rows import Place
 from streams.core.scopes import ScopeIndex
@@ -252,33 +254,14 @@ def may_differ(packed: Packed) -> bool:
     )
 
 
-class _TaskView5(TaskView):
-    """A task as version 5 read it: an audit that picked its label was no part of what drew it."""
-
-    __slots__ = ()
-
-    def _draw(self, fact: Audit) -> None:
-        known = self.samples.get(fact.audit_id)
-        if fact.weight_nano or (known is not None and known.weight_nano):
-            super()._draw(fact)
-        elif fact.assumed:
-            self.samples.setdefault(fact.audit_id, fact)
-        else:
-            self.samples.pop(fact.audit_id, None)
-
-    def sample_of(self, label_id: str) -> Audit | None:
-        found = None
-        for audit_id, audit in self.samples.items():
-            if audit_id not in self.withdrawn_audits and self.audits[audit_id][0] == label_id:
-                if audit.weight_nano:
-                    return audit
-                found = audit if found is None else found
-        return found
+def contributions_6(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
+    """Return what a task contributed by the rules of version 6; see ``effects.contributions``."""
+    return contributions(task_id, facts, watermark_ms, TaskView6)
 
 
 def contributions_5(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
     """Return what a task contributed by the rules of version 5; see ``effects.contributions``."""
-    return contributions(task_id, facts, watermark_ms, _TaskView5)
+    return contributions(task_id, facts, watermark_ms, TaskView5)
 
 
 def contributions_4(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
@@ -304,7 +287,7 @@ def _counters_4(flat: tuple[c.Counter, ...]) -> tuple[c.Counter, ...]:
 def contributions_3(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
     """Return what a task contributed by the rules of version 3; see ``effects.contributions``."""
     groups = contributions_4(task_id, facts, watermark_ms)
-    view = _TaskView5(facts)
+    view = TaskView5(facts)
     for label_id, label in view.labels.items():
         group, verdict = groups.get("audit:" + label_id), view.verdict(label)
         if group is not None and verdict is not None and verdict.assumed:
@@ -382,6 +365,7 @@ _RULES: dict[int, Callable[[str, Sequence[Fact], int], Groups]] = {
     3: contributions_3,
     4: contributions_4,
     5: contributions_5,
+    6: contributions_6,
     formats.COUNTED.version: contributions,
 }
 """What a task contributes by the rules of each version."""

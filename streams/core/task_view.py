@@ -102,8 +102,10 @@ class TaskView:
                 if not known.weight_nano:
                     del self.samples[fact.audit_id]
             self.samples[fact.audit_id] = fact
-        elif known is None or (not known.weight_nano and picked(fact)):
+        elif known is None:
             self.samples[fact.audit_id] = fact
+        elif not known.weight_nano and picked(fact):
+            self.samples[fact.audit_id] = msgspec.structs.replace(fact, time_ms=known.time_ms)
 
     def _rarer(self, fact: Fact) -> None:
         match fact:
@@ -181,9 +183,10 @@ class TaskView:
     def sample_of(self, label_id: str) -> Audit | None:
         """Return the standing audit that drew a label at random, None where none did.
 
-        The first whose π is known; else the first of all, if it is assumed to be random. Where that one picked the label, what later
-        ones leave unsaid makes no sample of it: they mostly look at it once more. The audit says with which weight the label
-        counts (two-phase sampling, Särndal, Swensson and Wretman, Model Assisted Survey Sampling, 1992, chapter 9).
+        The first whose π is known; else the earliest of all by its own time, whenever it arrived, if it is assumed to be random. Where
+        that one picked the label, what later ones leave unsaid makes no sample of it: they mostly look at it once more. The audit
+        says with which weight the label counts (two-phase sampling, Särndal, Swensson and Wretman, Model Assisted Survey Sampling,
+        1992, chapter 9).
         """
         first = None
         for audit_id, audit in self.samples.items():
@@ -191,7 +194,8 @@ class TaskView:
                 continue
             if audit.weight_nano:
                 return audit
-            first = audit if first is None else first
+            if first is None or (audit.time_ms, audit_id) < (first.time_ms, first.audit_id):
+                first = audit
         return None if first is None or picked(first) else first
 
     def verdict(self, label: Label) -> LabelVerdict | None:

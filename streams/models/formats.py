@@ -76,7 +76,7 @@ ROW = Format(
 )
 COUNTED = Format(
     "how a row is counted",
-    6,
+    7,
     "ledger-changelog.v1 and partials.v1, the owner in each key",
     "worker (ledger)",
     "worker (ledger)",
@@ -85,7 +85,8 @@ COUNTED = Format(
     "2: labels without values are not compared, long decisions are shortened, values are a set; recovery counts anew what "
     "version 1 counted; 3: a label's weight is of the audit that drew it, audits without sampling are assumed random, "
     "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; 5: pairs and "
-    "critical errors by class of π; 6: without a π the first audit says how the label was chosen; recovery counts all of it anew",
+    "critical errors by class of π; 6: without a π the first audit says how the label was chosen; 7: the first "
+    "by its own time; recovery counts all of it anew",
 )
 WATERMARK = Format(
     "a partition's watermark",

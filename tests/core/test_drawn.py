@@ -102,6 +102,19 @@ def planted(one: Audit) -> Audit:
         pytest.param(
             [audit(1, 2_000, assumed=True), audit(2, 9_000, name="b")], True, id="a lead picks what a draw found"
         ),
+        pytest.param(
+            [audit(1, 9_000, assumed=True, name="b"), audit(2, 2_000)],
+            False,
+            id="the lead's word arrives before the pick",
+        ),
+        pytest.param(
+            [audit(1, 9_000, name="b"), audit(2, 2_000, assumed=True)], True, id="the pick arrives before the draw"
+        ),
+        pytest.param(
+            [audit(1, 2_000, assumed=True), audit(2, 3_000, name="b"), audit(3, 9_000)],
+            False,
+            id="sent again after another, as picked: its first version has the time",
+        ),
         pytest.param([planted(audit(1, 2_000, assumed=True))], False, id="a planted item"),
         pytest.param(
             [planted(audit(1, 2_000, assumed=True)), audit(2, 9_000, assumed=True, name="b")],
@@ -134,7 +147,7 @@ def test_without_a_probability_the_first_standing_audit_says_whether_the_label_i
 
 
 def said(audits: list[Audit | AuditWithdrawn]) -> str:
-    """The rule once more, audit by audit: a probability; else what the first audit says in any of its versions."""
+    """The rule once more, audit by audit: a probability; else what the earliest audit says in any of its versions."""
     gone = {one.audit_id for one in audits if isinstance(one, AuditWithdrawn)}
     versions: dict[str, list[Audit]] = {}
     for one in audits:
@@ -142,25 +155,26 @@ def said(audits: list[Audit | AuditWithdrawn]) -> str:
             versions.setdefault(one.audit_id, []).append(one)
     if any(one.weight_nano for of in versions.values() for one in of):
         return "drawn"
-    first = next(iter(versions.values()))
+    first = versions[min(versions, key=lambda name: (versions[name][0].time_ms, name))]
     return "targeted" if any(one.gold or not one.assumed for one in first) else "assumed"
 
 
 _ONE = st.builds(
-    lambda name, how: (name, how),
+    lambda name, how, time_ms: (name, how, time_ms),
     st.sampled_from("abc"),
     st.sampled_from(["silent", "picked", "gold", "drawn", "withdrawn"]),
+    st.integers(2_000, 2_005),
 )
 
 
 @given(st.lists(_ONE, min_size=1, max_size=7))
-def test_any_order_of_audits_makes_the_class_that_the_rule_says(given_: list[tuple[str, str]]) -> None:
+def test_any_order_of_audits_makes_the_class_that_the_rule_says(given_: list[tuple[str, str, int]]) -> None:
     audits: list[Audit | AuditWithdrawn] = []
-    for at, (name, how) in enumerate(given_, 1):
+    for at, (name, how, time_ms) in enumerate(given_, 1):
         if how == "withdrawn":
             audits.append(AuditWithdrawn(at, f"s\x00{at}", 2_000 + at, name))
             continue
-        one = audit(at, 2_000 + at, 4 if how == "drawn" else 0, assumed=how in ("silent", "gold"), name=name)
+        one = audit(at, time_ms, 4 if how == "drawn" else 0, assumed=how in ("silent", "gold"), name=name)
         audits.append(planted(one) if how == "gold" else one)
     verdict = TaskView([LABEL, *audits]).verdict(LABEL)
     if verdict is not None:

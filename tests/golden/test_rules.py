@@ -223,18 +223,18 @@ def test_after_one_whole_flush_nothing_is_left_to_count_anew() -> None:
     again = new_store(0, make.policy(), "second")
     again.restore(changelog)
     assert again.ledger.recount is None
-    assert again.owner == versioned("second") == "second~6"
+    assert again.owner == versioned("second") == "second~7"
 
 
 def test_a_new_ledger_has_nothing_to_count_anew() -> None:
     store = new_store(0, make.policy(), "new")
-    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~6")
+    assert (store.restore([]), store.ledger.recount, store.owner) == (0, None, "new~7")
 
 
 def test_an_owner_says_by_which_rules_its_rows_are_counted() -> None:
     assert [version_of(owner) for owner in ("0011aabb", "w.3", "w.3~2", "w.3~4", "~x")] == [1, 1, 2, 4, 1]
-    with pytest.raises(NewerFormat, match="how a row is counted in format version 7"):
-        version_of("0011aabb~7")
+    with pytest.raises(NewerFormat, match="how a row is counted in format version 8"):
+        version_of("0011aabb~8")
 
 
 def label(offset: int, who: str, values: str) -> Label:
@@ -311,7 +311,33 @@ def test_version_5_assumed_a_label_random_where_any_audit_was_silent(
             )
             facts.append(audit)
     drawn = {c.ASSUMED, c.TARGETED, c.WEIGHT_NANO}
-    for version, expected in ((3, before), (4, before), (5, before), (6, now)):
+    for version, expected in ((3, before), (4, before), (5, before), (6, now), (7, now)):
+        assert drawn & {*Recount(version).contributions("t", facts, 0)["audit:l1"].counters[::2]} == expected, version
+    assert may_differ(tuple(map(pack, facts)))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "before", "now"),
+    [
+        ({"assumed": True, "time": 9_000}, {"time": 2_000}, {c.ASSUMED}, {c.TARGETED}),
+        ({"time": 9_000}, {"assumed": True, "time": 2_000}, {c.TARGETED}, {c.ASSUMED}),
+        ({"assumed": True, "time": 2_000}, {"time": 9_000}, {c.ASSUMED}, {c.ASSUMED}),
+    ],
+    ids=["a silent second look is there first", "what picked it is there first", "they come in order"],
+)
+def test_version_6_went_by_the_audit_that_arrived_first(
+    first: dict[str, Any], second: dict[str, Any], before: set[int], now: set[int]
+) -> None:
+    facts = [label(1, "ann", "a")]
+    for at, one in enumerate((first, second), 2):
+        facts.append(
+            Audit(
+                *(at, f"s\x00{at}", one["time"], f"a{at}", "l1", "aud", True, 0, 0, "b", 0, False),
+                *(False, None, one.get("assumed", False)),
+            )
+        )
+    drawn = {c.ASSUMED, c.TARGETED}
+    for version, expected in ((6, before), (7, now)):
         assert drawn & {*Recount(version).contributions("t", facts, 0)["audit:l1"].counters[::2]} == expected, version
     assert may_differ(tuple(map(pack, facts)))
 

@@ -131,6 +131,28 @@ SAMPLING_CASES = [
         one_label(**_RIGHT),
     ),
     Case(
+        "a_second_look_arrives_first",
+        "Of audits without a probability the first by its own time says how the label was chosen, whichever arrived first.",
+        [
+            label("l-1", 5),
+            audit("a-2", 8, "l-1", "incorrect"),
+            audit("a-1", 7, "l-1", "incorrect", how="risk"),
+        ],
+        one_label(audited=1, targeted=1, **{"wrong.unspecified": 1, "severity.unspecified": 1}),
+    ),
+    Case(
+        "a_pick_arrives_before_the_draw",
+        "A label that an audit found and a lead picked then stays assumed random, whichever arrived first.",
+        [label("l-1", 5), audit("a-2", 8, "l-1", "correct", how="risk"), audit("a-1", 7, "l-1", "correct")],
+        one_label(**_RIGHT),
+    ),
+    Case(
+        "of_audits_of_one_time_the_lesser_id_counts_first",
+        "At equal times the audit whose id comes first counts as the first, whichever arrived first.",
+        [label("l-1", 5), audit("a-2", 7, "l-1", "correct"), audit("a-1", 7, "l-1", "correct", how="risk")],
+        one_label(audited=1, correct=1, targeted=1, targeted_correct=1),
+    ),
+    Case(
         "planted_item",
         "An item whose answer was known was planted, not drawn.",
         [label("l-1", 5), audit("a-1", 7, "l-1", "correct", gold=True)],
