@@ -14,12 +14,13 @@ import numpy as np
 
 from floorwatch.sims.lines import ReportLine, of_median
 from floorwatch.sims.watches import watch_of_rule
+from streams.core.counters import LABELS
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.fleet import bar_for
 from streams.core.detectors.pace import PaceWatch
 from streams.core.detectors.packed import evidence_amount, evidence_counter
 from streams.core.detectors.watch import Watch
-from streams.core.policy import EVIDENCE_TIER
+from streams.core.policy import EVIDENCE_TIER, HOUR_TIER
 from streams.models.timestamps import DAY_MS, HOUR_MS
 
 CPU_S = 250.0
@@ -28,6 +29,7 @@ BAR = bar_for(21_000, 7)
 _RULE = "{name: accuracy, kind: accuracy_low, scope: all, window: 24h, target: 0.95, budget: {per_day: 21000, days: 7}}"
 LEVELS = (0.90, 0.85, 0.80)
 GOOD_DAYS = 10
+LABELS_PER_AUDIT = 20.0
 _LONGEST_DAYS = 12
 _QUARTER_MS = HOUR_MS // 4
 
@@ -79,14 +81,23 @@ class EvidenceRows:
     def __init__(self) -> None:
         """Start empty."""
         self.rows: dict[int, dict[int | str, int]] = {}
+        self._labels: dict[int, dict[int | str, int]] = {}
 
     def starts(self, tier: int) -> Collection[int]:
         """Return the starts of the hours."""
-        return self.rows.keys() if tier == EVIDENCE_TIER else ()
+        return self._of(tier).keys()
 
     def counters(self, tier: int, pane_ms: int) -> dict[int | str, int]:
         """Return an hour's counters."""
-        return self.rows.get(pane_ms, {}) if tier == EVIDENCE_TIER else {}
+        return self._of(tier).get(pane_ms, {})
+
+    def _of(self, tier: int) -> dict[int, dict[int | str, int]]:
+        return {EVIDENCE_TIER: self.rows, HOUR_TIER: self._labels}.get(tier, {})
+
+    def labels(self, at_ms: int, count: int) -> None:
+        """Count labels."""
+        row = self._labels.setdefault(at_ms // HOUR_MS * HOUR_MS, {})
+        row[LABELS] = row.get(LABELS, 0) + count
 
     def kept_ms(self, tier: int) -> int:  # noqa: ARG002
         """Return the product's retention."""
@@ -105,7 +116,7 @@ def accuracy_watch() -> Watch | PaceWatch:
 
 
 def fill(rng: np.random.Generator, rows: EvidenceRows, work: Work, from_ms: int, until_ms: int, accuracy: float) -> int:
-    """Put the audits of a stretch within one hour into the rows; return how many."""
+    """Put the labels of a stretch within one hour, one in 20 drawn for an audit, into the rows; return how many were."""
     count = int(rng.poisson(work.per_hour * (until_ms - from_ms) / HOUR_MS))
     people, policies = rng.integers(0, work.labelers, count), rng.integers(0, work.policies, count)
     chances = np.full(work.labelers, 1.0 - accuracy)
@@ -114,7 +125,9 @@ def fill(rng: np.random.Generator, rows: EvidenceRows, work: Work, from_ms: int,
         chances = rng.beta((1 - accuracy) * spread, accuracy * spread, work.labelers)
     wrongs = rng.random(count) < chances[people]
     for labeler, policy, wrong in zip(people.tolist(), policies.tolist(), wrongs.tolist(), strict=True):
-        rows.audit(from_ms, f"p{labeler}", f"P{policy}", wrong=wrong)
+        rows.audit(from_ms, f"p{labeler}", f"P{policy}", wrong=wrong, weight=LABELS_PER_AUDIT)
+    others = (LABELS_PER_AUDIT - 1.0) * work.per_hour * (until_ms - from_ms) / HOUR_MS
+    rows.labels(from_ms, count + int(rng.poisson(others)))
     return count
 
 

@@ -160,7 +160,7 @@ class Accumulator:
         if flat is not None and (key := self._audits.key(flat, label.time_ms, who, what, 1, watermark_ms, 1)):
             self._audits.count(key)
         if proven:
-            self._evidence_rows.extend((who, what, audit.time_ms, watermark_ms, counter, proven))
+            self._evidence_rows.extend((who, what, label.time_ms, watermark_ms, counter, proven))
 
     def _intern(self, counter: c.Counter) -> int:
         known = self._counter_ids.get(counter)

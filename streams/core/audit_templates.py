@@ -81,7 +81,7 @@ class AuditTemplates:
         key = (label.dims[_LABELER], label.dims[_POLICY], template)
         known = self._evidence.get(key)
         if known is None:
-            evidence = detector_evidence_of(label.dims, first_verdict(label, audit))
+            evidence = detector_evidence_of(label.dims, first_verdict(label, audit), label.time_ms)
             known = (0, 0) if evidence is None else (evidence.counter, evidence.amount)
             if len(self._evidence) >= _EVIDENCE_LIMIT:
                 self._evidence.clear()

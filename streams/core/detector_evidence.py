@@ -40,14 +40,14 @@ class LabelVerdict(NamedTuple):
 
 
 class DetectorEvidence(NamedTuple):
-    """The evidence of an audit for the detectors. They count it at the audit's time, not the label's."""
+    """The evidence of an audit for the detectors, counted at the time of its label (ADR 57)."""
 
     time_ms: int
     counter: int
     amount: int
 
 
-def detector_evidence_of(dims: Dims, verdict: LabelVerdict) -> DetectorEvidence | None:
+def detector_evidence_of(dims: Dims, verdict: LabelVerdict, time_ms: int) -> DetectorEvidence | None:
     """Return the evidence in a verdict; None for a label that only targeted audits looked at: it is no sample of the work.
 
     Labels that are assumed to be drawn at random are a class of their own (``ASSUMED``), beside those of each weight.
@@ -55,6 +55,7 @@ def detector_evidence_of(dims: Dims, verdict: LabelVerdict) -> DetectorEvidence 
     Args:
         dims: The label's dimensions.
         verdict: Its effective verdict.
+        time_ms: The label's time.
     """
     weight_nano = ASSUMED if verdict.assumed else verdict.weight_nano
     if not weight_nano:
@@ -62,4 +63,4 @@ def detector_evidence_of(dims: Dims, verdict: LabelVerdict) -> DetectorEvidence 
     technical = verdict.wrong and verdict.error_code == _TECHNICAL
     critical = verdict.wrong and verdict.severity_code == _CRITICAL
     counter = evidence_counter(dims[_LABELER], dims[_POLICY], weight_nano, technical=technical)
-    return DetectorEvidence(verdict.audited_ms, counter, evidence_amount(wrong=verdict.wrong, critical=critical))
+    return DetectorEvidence(time_ms, counter, evidence_amount(wrong=verdict.wrong, critical=critical))

@@ -130,7 +130,7 @@ def contributions(
             verdict = view.verdict(label)
             judged = judged_counters(task_id, view, label, verdict)
             if judged:
-                evidence = None if verdict is None else detector_evidence_of(dims, verdict)
+                evidence = None if verdict is None else detector_evidence_of(dims, verdict, label.time_ms)
                 groups["audit:" + label_id] = Group(dims, label.time_ms, judged, evidence)
     if not view.labels and view.created is None:  # the subject of shifts is not a task
         for name, dims, time_ms, amount_ms in scheduled(facts):

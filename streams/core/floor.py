@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from streams.core import counters as c
 from streams.core.counters import Counters
 from streams.core.forecast.observe import has_forecast
 from streams.core.ledger_store import ROW_HEAD
@@ -230,7 +231,8 @@ class Floor:
         """Note which windows a changed row affects. It is decoded only for values that every window's row shows."""
         _, tier, pane_ms, source = place
         if state.watches:
-            self._mark(state, state.touch(tier, pane_ms))
+            labels = tier == HOUR_TIER and self._read(value).get(c.LABELS) != self._read(old).get(c.LABELS)
+            self._mark(state, state.touch(tier, pane_ms, labels=labels))
         if tier != EVIDENCE_TIER:
             if state.queue is not None and state.queue.note(tier, pane_ms, self._read(value), self._read(old)):
                 self._mark(state, self._forecast_bits)

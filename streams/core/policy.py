@@ -18,7 +18,7 @@ HOUR_TIER = 2
 """Index of the coarsest tier that windows are made of, which is kept to the correction horizon."""
 
 EVIDENCE_TIER = 3
-"""Index of the tier whose rows hold nothing but evidence counters, by the hour of the audit."""
+"""Index of the tier whose rows hold nothing but evidence counters, by the hour of the label."""
 
 DIMENSIONS: tuple[str, ...] = ("site", "vendor", "team", "queue", "policy", "market", "priority", "labeler")
 """Every dimension a scope may name, in the order of a dimension tuple and of a scope key."""

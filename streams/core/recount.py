@@ -4,15 +4,15 @@ The rows of a ledger are sums of what its tasks contribute, and an event takes a
 ledger that was counted by other rules must be brought over before anything is taken away by the present ones; else a
 counter goes below zero and stays wrong. What rules a row was counted by is told by the owner in its key (``versioned``).
 
-Version 6 differs from the present rules in labels of which no audit names a probability: the audit that arrived first
-said whether they are assumed to be random. In version 5 they were where any audit said nothing of sampling, planted
-items too. Version 4 differs from version 5 in pairs of decision and truth, and in critical errors: neither was counted
-by class of sampling probability. Version 3 differs from version 4 in the evidence of audits that say nothing of
-sampling: it was that of audits with a probability of 1. Version 2 differs in audits too: the weight was that of the
-latest audit, what says nothing of sampling was targeted, and nothing was counted by class of sampling probability.
-Version 1, the rules of 24565ae, differs in four more points: labels without values agreed with one another and were
-confused with what is right, long decisions were named in full, repeated values of a decision were kept, and a value
-``?`` was written as is.
+Version 6 differs from the present rules in the evidence of audits: it counted at the time of the audit, not of its label.
+And in labels of which no audit names a probability: the audit that arrived first said whether they are assumed to be
+random. In version 5 they were where any audit said nothing of sampling, planted items too. Version 4 differs from version
+5 in pairs of decision and truth, and in critical errors: neither was counted by class of sampling probability. Version 3
+differs from version 4 in the evidence of audits that say nothing of sampling: it was that of audits with a probability of
+1. Version 2 differs in audits too: the weight was that of the latest audit, what says nothing of sampling was targeted,
+and nothing was counted by class of sampling probability. Version 1, the rules of 24565ae, differs in four more points:
+labels without values agreed with one another and were confused with what is right, long decisions were named in full,
+repeated values of a decision were kept, and a value ``?`` was written as is.
 """
 
 from __future__ import annotations
@@ -256,12 +256,22 @@ def may_differ(packed: Packed) -> bool:
 
 def contributions_6(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
     """Return what a task contributed by the rules of version 6; see ``effects.contributions``."""
-    return contributions(task_id, facts, watermark_ms, TaskView6)
+    return _at_audits(facts, contributions(task_id, facts, watermark_ms, TaskView6), TaskView6)
+
+
+def _at_audits(facts: Sequence[Fact], groups: Groups, read: Callable[[Sequence[Fact]], TaskView]) -> Groups:
+    """Return groups with the evidence at the time at which an audit drew the label: until version 6 it counted there."""
+    view = read(facts)
+    for label_id, label in view.labels.items():
+        group, verdict = groups.get("audit:" + label_id), view.verdict(label)
+        if group is not None and group.evidence is not None and verdict is not None:
+            groups["audit:" + label_id] = group._replace(evidence=group.evidence._replace(time_ms=verdict.audited_ms))
+    return groups
 
 
 def contributions_5(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
     """Return what a task contributed by the rules of version 5; see ``effects.contributions``."""
-    return contributions(task_id, facts, watermark_ms, TaskView5)
+    return _at_audits(facts, contributions(task_id, facts, watermark_ms, TaskView5), TaskView5)
 
 
 def contributions_4(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> Groups:
@@ -291,7 +301,9 @@ def contributions_3(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> G
     for label_id, label in view.labels.items():
         group, verdict = groups.get("audit:" + label_id), view.verdict(label)
         if group is not None and verdict is not None and verdict.assumed:
-            evidence = detector_evidence_of(group.dims, verdict._replace(weight_nano=c.NANO, assumed=False))
+            evidence = detector_evidence_of(
+                group.dims, verdict._replace(weight_nano=c.NANO, assumed=False), verdict.audited_ms
+            )
             groups["audit:" + label_id] = group._replace(evidence=evidence)
     return groups
 
@@ -306,7 +318,7 @@ def contributions_2(task_id: str, facts: Sequence[Fact], watermark_ms: int) -> G
             continue
         by_latest = verdict._replace(weight_nano=audit.weight_nano, audited_ms=audit.time_ms, assumed=False)
         counters = _without_classes(_counters_4(judged_counters(task_id, view, label, by_latest)))
-        evidence = detector_evidence_of(group.dims, by_latest)
+        evidence = detector_evidence_of(group.dims, by_latest, audit.time_ms)
         groups["audit:" + label_id] = group._replace(counters=counters, evidence=evidence)
     return groups
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from streams.core import counters as c
 from streams.core.counters import OPEN, Counters, add_counters
 from streams.core.detectors.pace import PaceBets, PaceWatch
-from streams.core.detectors.watch import Detector, Watch, source_of
+from streams.core.detectors.watch import Detector, LabelCounts, Watch, source_of
 from streams.core.forecast.observe import QueueTally
 from streams.core.policy import EVIDENCE_TIER, HOUR_MS, HOUR_TIER, CorePolicy, Window
 from streams.core.records import CONTENT_ERRORS, told
@@ -40,7 +40,12 @@ def watch_of(detector: Detector, zone: str) -> Watch | PaceWatch:
             detector, PaceBets(), c.LABELS, c.SCHEDULED_MS, lambda at_ms: window_range(_DAY, at_ms, zone)[0]
         )
     source = source_of(
-        detector.measure, evidence_tier=EVIDENCE_TIER, met=c.MET, missed=(c.LATE, c.OVERDUE), audited=c.AUDITED
+        detector.measure,
+        evidence_tier=EVIDENCE_TIER,
+        labels=LabelCounts(HOUR_TIER, c.LABELS),
+        met=c.MET,
+        missed=(c.LATE, c.OVERDUE),
+        audited=c.AUDITED,
     )
     return Watch(detector, detector.model, source)
 
@@ -143,11 +148,11 @@ class ScopeState:
             self._open_of[pane_ms, source] = is_open
         return is_open - before
 
-    def touch(self, tier: int, pane_ms: int) -> int:
-        """Tell the detectors that a pane has changed; return the bits of the windows whose rows show them."""
+    def touch(self, tier: int, pane_ms: int, *, labels: bool) -> int:
+        """Tell the detectors that a pane has changed, its number of labels too or not; return the bits of the windows that show them."""
         bits = 0
         for shown, watch in self.watches:
-            if watch.touch(tier, pane_ms):
+            if watch.touch(tier, pane_ms, labels=labels):
                 bits |= shown
         return bits
 

@@ -86,7 +86,7 @@ COUNTED = Format(
     "version 1 counted; 3: a label's weight is of the audit that drew it, audits without sampling are assumed random, "
     "audits are counted by class of π too; 4: the evidence of audits without sampling is a class of its own; 5: pairs and "
     "critical errors by class of π; 6: without a π the first audit says how the label was chosen; 7: the first "
-    "by its own time; recovery counts all of it anew",
+    "by its own time, and evidence is at the time of the label; recovery counts all of it anew",
 )
 WATERMARK = Format(
     "a partition's watermark",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from streams.core.detectors.awaited import NOTHING_AWAITED, Awaited
 from streams.core.detectors.dispersion import (
     ASSUMED,
+    NANO,
     NOT_LEARNT,
     Dispersion,
     PaneClass,
@@ -209,6 +212,37 @@ class ShareBets:
         if len(self._known) >= _LOGS_LIMIT:
             self._known.clear()
         self._known[key] = logs
+
+    def await_audits(
+        self, before: Awaited, pane: Sequence[PaneClass], labels: float, top_nano: int, known: Dispersion
+    ) -> Awaited:
+        """Return which labels await their audits after a pane.
+
+        Flagged work may be audited days before the rest. The share of wrong labels is at most q0 only over all of it, so labels
+        that the audits do not stand for yet count as right: as so many right audits of their weight, tempered as the pane is.
+        How far the weights 1/π fall behind the labels is a CUSUM, which the chance of the draw leaves near 0 (Page, Biometrika 41,
+        1954). An audit that is assumed to be random stands for all the labels that are left.
+
+        Args:
+            before: What was awaited before it.
+            pane: Its audits by weight.
+            labels: Its labels for which audits are expected to stand.
+            top_nano: The weight that counts as 1.
+            known: What the panes before have shown of the scope's scatter.
+        """
+        if not top_nano or any(each.weight_nano == ASSUMED for each in pane):
+            return NOTHING_AWAITED
+        more = labels - sum([each.weight_nano * each.units for each in pane]) / NANO
+        awaited = before.labels + more
+        if awaited <= 0.0:
+            return NOTHING_AWAITED
+        if more <= 0.0:
+            return Awaited(awaited, tuple([log * awaited / before.labels for log in before.logs]))
+        temper = temper_of(known, self.allowed)
+        audits = more * NANO / top_nano
+        right = [math.log1p(-bet * self.allowed) * audits for bet in self.lambdas]
+        logs = [log / phi for phi in (temper.day_phi, temper.phi) for log in right]
+        return Awaited(awaited, tuple(map(operator.add, logs, before.logs) if before.logs else logs))
 
     def _recovery(self, pane: Sequence[PaneClass], top_nano: int, fired_bet: int) -> float:
         """Return the log likelihood ratio of "good again" against "still bad", not tempered.

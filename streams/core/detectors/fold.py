@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from streams.core.detectors.awaited import NOTHING_AWAITED, Awaited
 from streams.core.detectors.dispersion import NANO, NOT_LEARNT, Dispersion, scaled
 from streams.core.detectors.summary import CAP, Summary
 
@@ -35,6 +37,11 @@ class Model(Protocol[Pane_contra]):
 
     def summarise(self, pane_ms: int, pane: Pane_contra, top_nano: int, known: Dispersion, fired_bet: int) -> Summary:
         """Summarise a pane, given the greatest weight so far, the scatter before it, and the best bet of the open episode."""
+
+    def await_audits(
+        self, before: Awaited, pane: Pane_contra, labels: float, top_nano: int, known: Dispersion
+    ) -> Awaited:
+        """Return which labels await their audits after a pane that has so many labels."""
 
 
 class Episode(NamedTuple):
@@ -69,6 +76,7 @@ class FoldState(NamedTuple):
         top_nano: Greatest weight 1/π so far in 10⁻⁹: the one that counts as 1.
         observations: Observations so far, of all panes.
         learnt: What the panes outside episodes have shown of the scatter.
+        awaited: Labels that the audits so far do not stand for.
     """
 
     r: tuple[float, ...]
@@ -85,15 +93,22 @@ class FoldState(NamedTuple):
     top_nano: int = 0
     observations: int = 0
     learnt: Dispersion = NOT_LEARNT
+    awaited: Awaited = NOTHING_AWAITED
 
     @property
     def score(self) -> float:
-        """The evidence: the mean of the R_k, "score : 1".
+        """The evidence: the mean of the R_k, "score : 1", awaited labels taken as right.
 
         Source: the e-SR detector of Shin, Ramdas, Rinaldo, E-detectors, arXiv 2203.03532 (2022), averaged over bets
         as there.
         """
-        return sum(self.r) / len(self.r)
+        return _score(self.r, self.awaited)
+
+
+def _score(r: tuple[float, ...], awaited: Awaited) -> float:
+    if awaited.logs:
+        r = tuple([one * math.exp(log) for one, log in zip(r, awaited.logs, strict=True)])
+    return sum(r) / len(r)
 
 
 def begin(bets: int) -> FoldState:
@@ -102,7 +117,14 @@ def begin(bets: int) -> FoldState:
 
 
 def advance(
-    state: FoldState, pane_ms: int, summary: Summary, *, bar: float, resolve_level: float, period_ms: int = 0
+    state: FoldState,
+    pane_ms: int,
+    summary: Summary,
+    *,
+    bar: float,
+    resolve_level: float,
+    period_ms: int = 0,
+    awaited: Awaited = NOTHING_AWAITED,
 ) -> tuple[FoldState, Episode | None]:
     """Fold one pane: R ← P·R + Q, then fire or resolve at the pane's end.
 
@@ -118,6 +140,7 @@ def advance(
         bar: Score that fires.
         resolve_level: Value of the resolve counter that ends an episode.
         period_ms: Length of a period; 0 where every pane is one.
+        awaited: Labels that await their audits after the pane.
 
     Returns:
         The state after the pane, and the episode that ended in it (or with the period before it), if one did.
@@ -146,7 +169,7 @@ def advance(
         if firing is not None and recovered:
             ended, firing, r = firing._replace(resolved_ms=pane_ms), None, (0.0,) * len(r)
             better = 0.0
-    if firing is None and sum(r) / len(r) >= bar:
+    if firing is None and _score(r, awaited) >= bar:
         firing = Episode(pane_ms if tail[0] is None else tail[0], pane_ms)
         better, recovered, fired_bet = 0.0, False, max(range(len(r)), key=r.__getitem__) % max(1, len(r) // 2)
     found = FoldState(
@@ -162,12 +185,13 @@ def advance(
         state.top_nano,
         state.observations + summary.observations,
         state.learnt,
+        awaited,
     )
     return found, ended
 
 
 def fold_pane(
-    model: Model[Pane], state: FoldState, pane_ms: int, pane: Pane, bar: float
+    model: Model[Pane], state: FoldState, pane_ms: int, pane: Pane, bar: float, labels: float = 0.0
 ) -> tuple[FoldState, Episode | None]:
     """Summarise and fold one pane, then learn from it unless an episode is open.
 
@@ -182,6 +206,7 @@ def fold_pane(
         pane_ms: Start of the pane.
         pane: The pane.
         bar: Score that fires.
+        labels: Labels of the pane for which audits are expected to stand; 0 where that is not known.
 
     Returns:
         What ``advance`` returns.
@@ -191,8 +216,11 @@ def fold_pane(
     if known.assumed and top_nano > (before := state.top_nano or NANO):
         known = scaled(known, top_nano / before)
     summary = model.summarise(pane_ms, pane, top_nano, known, state.fired_bet if state.firing is not None else 0)
+    awaited = state.awaited
+    if labels or awaited.labels:
+        awaited = model.await_audits(awaited, pane, labels, top_nano, known)
     found, ended = advance(
-        state, pane_ms, summary, bar=bar, resolve_level=model.resolve_level, period_ms=model.period_ms
+        state, pane_ms, summary, bar=bar, resolve_level=model.resolve_level, period_ms=model.period_ms, awaited=awaited
     )
     learnt = model.learn(known, pane_ms, pane, top_nano) if found.firing is None else known
     return found._replace(top_nano=top_nano, learnt=learnt), ended

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from streams.core.detectors.awaited import Awaited
 from streams.core.detectors.bets import RESOLVE_COUNT_NATS
 from streams.core.detectors.day_level import Level, follow, fresh
 from streams.core.detectors.dispersion import NOT_LEARNT, Dispersion
@@ -118,6 +119,17 @@ class PaceBets:
     def learn(self, known: Dispersion, pane_ms: int, pane: Compared, top_nano: int) -> Dispersion:  # noqa: ARG002
         """Return what is known: the watch learns for it."""
         return known
+
+    def await_audits(
+        self,
+        before: Awaited,
+        pane: Compared,  # noqa: ARG002
+        labels: float,  # noqa: ARG002
+        top_nano: int,  # noqa: ARG002
+        known: Dispersion,  # noqa: ARG002
+    ) -> Awaited:
+        """Return what was awaited before: a count awaits no audits."""
+        return before
 
     def summarise(
         self,
@@ -270,7 +282,7 @@ class PaceWatch:
         self._kept: list[_Kept] = []
         self._from_ms = 0
 
-    def touch(self, tier: int, pane_ms: int) -> bool:
+    def touch(self, tier: int, pane_ms: int, *, labels: bool = True) -> bool:  # noqa: ARG002 (scheduled hours count too)
         """Forget the states from a changed pane on: all of them, if it is history of the first."""
         if tier != HOUR_TIER:
             return tier == _QUARTER_TIER  # quarters are those of the present hour, folded anew with every reading

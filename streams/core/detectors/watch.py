@@ -7,6 +7,7 @@ within the kept panes, or a restart, gives exactly the state of an uninterrupted
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
@@ -38,6 +39,7 @@ class Panes(Protocol):
 _FINER = ((0, MINUTE_MS), (1, 15 * MINUTE_MS))
 """Tiers whose panes may be shorter than a detector's, with the length of their panes."""
 
+_NO_DAY = (0.0, 0.0)
 _RECENT = 8
 _THIN_AT = 64
 
@@ -69,6 +71,25 @@ class Detector:
         return scope.keys() == self.names and all(scope[name] == value for name, value in self.exact)
 
 
+AWAITED_DAYS = 4
+"""Days after which the audits of a day are all taken to be in: a long weekend later."""
+
+STANDS_FOR = 0.9
+"""Part of the labels for which audits are expected to stand: the rest allows for chance, and for labels that are never audited."""
+
+
+class LabelCounts(NamedTuple):
+    """Where the labels of a pane are counted.
+
+    Attributes:
+        tier: The floor's tier, of panes as long as those of the evidence.
+        counter: The counter.
+    """
+
+    tier: int
+    counter: int
+
+
 class PaneSource(NamedTuple):
     """Where a measure's panes come from.
 
@@ -78,6 +99,7 @@ class PaneSource(NamedTuple):
         open_pane: Whether the pane the watermark stands in counts already.
         pane_of: Makes a pane of a row's counters; empty for nothing observed.
         counted: Counters of shorter panes that say whether anything was observed.
+        labels: Where the labels are counted that audits stand for; None where units are not audits.
     """
 
     tier: int
@@ -85,6 +107,7 @@ class PaneSource(NamedTuple):
     open_pane: bool
     pane_of: Callable[[Counters], tuple[PaneClass, ...]]
     counted: tuple[int, ...] = ()
+    labels: LabelCounts | None = None
 
 
 def sla_pane(counters: Counters, met: int, missed: tuple[int, ...]) -> tuple[PaneClass, ...]:
@@ -152,7 +175,7 @@ def reading_of(state: FoldState, detector: Detector) -> Reading:
 class Watch:
     """One detector of a share on one scope."""
 
-    __slots__ = ("_from_ms", "_model", "_states", "detector", "source")
+    __slots__ = ("_from_ms", "_known_until_ms", "_model", "_stands_for", "_states", "detector", "source")
 
     def __init__(self, detector: Detector, model: ShareBets, source: PaneSource) -> None:
         """Start with nothing folded."""
@@ -161,12 +184,23 @@ class Watch:
         self._model = model
         self._states: list[tuple[int, FoldState]] = []
         self._from_ms = 0
+        self._known_until_ms = -1
+        self._stands_for = 0.0
 
-    def touch(self, tier: int, pane_ms: int) -> bool:
-        """Drop the states from a changed pane on. Returns whether the detector uses the pane."""
-        if tier != self.source.tier:
+    def touch(self, tier: int, pane_ms: int, *, labels: bool = True) -> bool:
+        """Drop the states from a changed pane on. Returns whether the detector uses the pane.
+
+        Args:
+            tier: Tier of the pane.
+            pane_ms: Its start.
+            labels: Whether its number of labels has changed.
+        """
+        counts = self.source.labels
+        if tier != self.source.tier and (counts is None or tier != counts.tier or not labels):
             return False
         states = self._states
+        if pane_ms < self._known_until_ms:
+            self._known_until_ms = -1
         if pane_ms >= self._from_ms:
             while states and states[-1][0] >= pane_ms:
                 states.pop()
@@ -187,12 +221,19 @@ class Watch:
         if from_ms != self._from_ms:
             self._from_ms = from_ms
             states.clear()
+        self._learn_what_audits_stand_for(panes, watermark_ms)
         last_ms, state = states[-1] if states else (from_ms - 1, begin(model.bets))
         until_ms = watermark_ms if source.open_pane else watermark_ms - source.pane_ms
-        for pane_ms in sorted([start for start in panes.starts(source.tier) if last_ms < start <= until_ms]):
+        starts = set(panes.starts(source.tier))
+        if source.labels is not None:
+            starts.update(panes.starts(source.labels.tier))
+        for pane_ms in sorted([start for start in starts if last_ms < start <= until_ms]):
             pane = source.pane_of(panes.counters(source.tier, pane_ms))
-            if pane:
-                state, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar)
+            labels = 0.0
+            if source.labels is not None:
+                labels = self._stands_for * panes.counters(source.labels.tier, pane_ms).get(source.labels.counter, 0)
+            if pane or (labels and state.top_nano):
+                state, _ = fold_pane(model, state, pane_ms, pane, self.detector.bar, labels)
                 states.append((pane_ms, state))
         self._states = thinned(states)
         reading = reading_of(state, self.detector)
@@ -210,6 +251,53 @@ class Watch:
                     if any(counters.get(counter) for counter in source.counted):
                         return start
         return since_ms
+
+    def _learn_what_audits_stand_for(self, panes: Panes, watermark_ms: int) -> None:
+        """Find out for which part of the labels audits are expected to stand; forget all states if that has changed."""
+        labels = self.source.labels
+        until_ms = watermark_ms // DAY_MS * DAY_MS - AWAITED_DAYS * DAY_MS
+        if labels is None or until_ms == self._known_until_ms:
+            return
+        days: dict[int, list[float]] = {}
+        for pane_ms in panes.starts(self.source.tier):
+            if self._from_ms <= pane_ms < until_ms:
+                day = days.setdefault(pane_ms // DAY_MS, [0.0, 0.0])
+                for weight_nano, units, _ in self.source.pane_of(panes.counters(self.source.tier, pane_ms)):
+                    day[0] += weight_nano / NANO * units
+                    day[1] += (weight_nano / NANO) ** 2 * units
+        made = 0
+        for pane_ms in panes.starts(labels.tier):
+            if self._from_ms <= pane_ms < until_ms and days.get(pane_ms // DAY_MS, _NO_DAY)[0]:
+                made += panes.counters(labels.tier, pane_ms).get(labels.counter, 0)
+        weight, weight2 = (sum(day[place] for day in days.values()) for place in (0, 1))
+        stands_for = STANDS_FOR * usual_part(made, weight, weight2)
+        if stands_for != self._stands_for:
+            self._stands_for = stands_for
+            self._states.clear()
+        self._known_until_ms = until_ms
+
+
+def usual_part(labels: int, weight: float, weight2: float) -> float:
+    """Return for which part of a scope's labels audits come to stand in the end, as days long over show; 1 where nothing is known.
+
+    Some labels are never audited: those of a queue without auditors, on the whole floor. Where that is surely more than
+    half of them, nobody is judged by the rest (ADR 55), and 1 is returned.
+
+    Source: Σ1/π (Horvitz and Thompson, JASA 47, 1952), two standard errors up.
+
+    Args:
+        labels: Labels of those days.
+        weight: Σ1/π of their audits.
+        weight2: Σ1/π².
+
+    Example:
+        >>> usual_part(0, 0.0, 0.0), usual_part(10_000, 6_000.0, 120_000.0), usual_part(10_000, 1_000.0, 20_000.0)
+        (1.0, 0.6692820323027551, 1.0)
+    """
+    if not labels:
+        return 1.0
+    part = (weight + 2.0 * math.sqrt(weight2)) / labels
+    return part if 0.5 <= part < 1.0 else 1.0
 
 
 Kept = TypeVar("Kept", bound=tuple[Any, ...])
@@ -243,22 +331,29 @@ def first_pane_ms(watermark_ms: int, kept_ms: int) -> int:
 
 
 def source_of(
-    measure: Measure, *, evidence_tier: int, met: int, missed: tuple[int, ...], audited: int | None = None
+    measure: Measure,
+    *,
+    evidence_tier: int,
+    labels: LabelCounts,
+    met: int,
+    missed: tuple[int, ...],
+    audited: int | None = None,
 ) -> PaneSource:
     """Return where a measure's panes come from.
 
     Args:
         measure: The measure.
         evidence_tier: Tier of the rows of evidence counters (hours); tier 1 has the quarters.
+        labels: Where the labels of an hour are counted.
         met: Counter of tasks completed in time.
         missed: Counters of tasks that were not.
         audited: Counter of audits, in rows of shorter panes than the evidence has; None: there is none.
     """
     seen = () if audited is None else (audited,)
     if measure == "accuracy":
-        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=accuracy_pane, counted=seen)
+        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=accuracy_pane, counted=seen, labels=labels)
     if measure == "critical_errors":
-        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=critical_pane, counted=seen)
+        return PaneSource(evidence_tier, HOUR_MS, open_pane=True, pane_of=critical_pane, counted=seen, labels=labels)
     # A quarter counts when it is over. Before that, tasks completed early would make it look too good.
     return PaneSource(
         1,
