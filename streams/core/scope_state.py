@@ -149,7 +149,11 @@ class ScopeState:
         return is_open - before
 
     def touch(self, tier: int, pane_ms: int, *, labels: bool) -> int:
-        """Tell the detectors that a pane has changed, its number of labels too or not; return the bits of the windows that show them."""
+        """Tell the detectors that a pane has changed, and whether its number of labels has.
+
+        Returns:
+            The bits of the windows whose rows show them.
+        """
         bits = 0
         for shown, watch in self.watches:
             if watch.touch(tier, pane_ms, labels=labels):

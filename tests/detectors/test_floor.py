@@ -15,9 +15,9 @@ from alerts.rules_file import parse_rules
 from alerts.view import MemoryRowView
 from streams.core.detectors.bets import PaneClass
 from streams.core.detectors.dispersion import NANO
-from streams.core.detectors.fold import PaneFold
+from streams.core.detectors.fold import FoldState, begin, fold_pane
 from streams.core.detectors.packed import accuracy_pane, critical_pane, evidence_amount, evidence_counter
-from streams.core.detectors.watch import Watch, first_pane_ms
+from streams.core.detectors.watch import STANDS_FOR, Watch, first_pane_ms
 from streams.core.floor import Floor
 from streams.core.ledger_store import new_store
 from streams.core.policy import DAY_MS, EVIDENCE_TIER, HOUR_MS, CorePolicy
@@ -138,30 +138,38 @@ def test_the_bad_vendor_fires_and_the_good_one_does_not() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(2, 4))
 def test_the_readings_are_the_fold_of_the_audits_by_hand(seed: int) -> None:
-    """Against ``PaneFold`` fed from the events themselves."""
+    """Against the fold of panes made of the events themselves."""
     events = work(seed)
-    labels = {e["subject"]: e["data"] for e in events if "label_id" in e["data"]}
-    folds: dict[str, PaneFold[Any]] = {}
-    panes: dict[tuple[str, int], list[Any]] = {}
+    labels = {e["subject"]: e for e in events if "label_id" in e["data"] and "labeler_id" in e["data"]}
+    made: dict[tuple[str, int], int] = {}
+    panes: dict[tuple[str, int], dict[int | str, int]] = {}
+    for e in labels.values():
+        made[_place(e)] = made.get(_place(e), 0) + 1
     for e in events:
         if e["type"] == "floorwatch.audit.completed.v1":
             label = labels[e["subject"]]
-            at_ms = int(e["time"][8:10]) * DAY_MS + int(e["time"][11:13]) * HOUR_MS
-            place = panes.setdefault((f"vendor={label['vendor']}", at_ms), [])
-            place.append((label["labeler_id"], e["data"]["verdict"] == "incorrect"))
+            counters = panes.setdefault(_place(label), {})
+            counter = evidence_counter(label["data"]["labeler_id"], "p", 20 * NANO, technical=False)
+            amount = evidence_amount(wrong=e["data"]["verdict"] == "incorrect", critical=False)
+            counters[counter] = counters.get(counter, 0) + amount
     model = POLICY.detectors[1].model
-    for (scope, at_ms), audits in panes.items():
-        counters: dict[Any, int] = {}
-        for labeler, wrong in audits:
-            counter = evidence_counter(labeler, "p", 20 * NANO, technical=False)
-            counters[counter] = counters.get(counter, 0) + evidence_amount(wrong=wrong, critical=False)
-        folds.setdefault(scope, PaneFold(model, 1000.0)).apply(at_ms, accuracy_pane(counters))
+    assert model is not None
+    states: dict[str, FoldState] = {}
+    for scope, at_ms in sorted(made):
+        pane, state = accuracy_pane(panes.get((scope, at_ms), {})), states.get(scope, begin(model.bets))
+        states[scope], _ = fold_pane(model, state, at_ms, pane, 1000.0, STANDS_FOR * made[scope, at_ms])
     found = readings(run(events))
-    for scope, fold in folds.items():
+    for scope, state in states.items():
         reading = found[scope, "vendor"]
-        assert reading["score"] == fold.score
-        assert (reading["units"], reading["bad"]) == (fold.state.since_units, fold.state.since_bad)
-        assert reading["firing"] == (fold.state.firing is not None)
+        assert reading["score"] == state.score
+        assert (reading["units"], reading["bad"]) == (state.since_units, state.since_bad)
+        assert reading["firing"] == (state.firing is not None)
+
+
+def _place(label: dict[str, Any]) -> tuple[str, int]:
+    """Return the scope and the hour of a label."""
+    hour_ms = int(label["time"][8:10]) * DAY_MS + int(label["time"][11:13]) * HOUR_MS
+    return f"vendor={label['data']['vendor']}", hour_ms
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def _pane(**dims: str | None) -> Counters:
         named: dict[str, str | None] = {"labeler": f"p-{n % PEOPLE}", **dims}
         place: Dims = tuple(named.get(name) for name in DIMENSIONS)
         verdict = LabelVerdict(n % 3 == 0, 0, 0, "", 20 * NANO, False, 0)
-        evidence = detector_evidence_of(place, verdict)
+        evidence = detector_evidence_of(place, verdict, 0)
         assert evidence is not None
         add_counters(found, {evidence.counter: evidence.amount})
     return found
@@ -42,7 +42,7 @@ def test_audits_that_say_nothing_of_sampling_are_a_class_beside_those_that_look_
     found: Counters = {}
     for weight_nano, assumed in ((NANO, False), (0, True), (0, True), (0, False)):
         verdict = LabelVerdict(False, 0, 0, "", weight_nano, False, 0, assumed)
-        evidence = detector_evidence_of((None,) * len(DIMENSIONS), verdict)
+        evidence = detector_evidence_of((None,) * len(DIMENSIONS), verdict, 0)
         if evidence is not None:
             add_counters(found, {evidence.counter: evidence.amount})
     assert [(one.weight_nano, one.units) for one in accuracy_pane(found)] == [(ASSUMED, 2), (NANO, 1)]

@@ -9,7 +9,7 @@ from streams.core.detectors.bets import ShareBets
 from streams.core.detectors.dispersion import NANO
 from streams.core.detectors.pace import WEEK_MS, PaceBets, PaceWatch, first_judged_ms
 from streams.core.detectors.packed import evidence_amount, evidence_counter
-from streams.core.detectors.watch import Detector, Watch, source_of
+from streams.core.detectors.watch import Detector, LabelCounts, Watch, source_of
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 
 NOW_MS = 40 * WEEK_MS + 3 * DAY_MS
@@ -38,7 +38,9 @@ def detector(measure: str, model: ShareBets | None) -> Detector:
 
 
 def sla(quarters: dict[int, dict[int, int]], watermark_ms: int) -> float:
-    source = source_of("sla", evidence_tier=3, met=c.MET, missed=(c.LATE, c.OVERDUE))
+    source = source_of(
+        "sla", evidence_tier=3, labels=LabelCounts(HOUR, c.LABELS), met=c.MET, missed=(c.LATE, c.OVERDUE)
+    )
     model = ShareBets.of(0.05)
     return Watch(detector("sla", model), model, source).read(Held(quarters=quarters), watermark_ms).score
 
@@ -78,7 +80,7 @@ WRONG = {evidence_counter("kul-1", "hate", NANO, technical=False): 9 * evidence_
 def began(watermark_ms: int, bar: float = 1.5, **tiers: dict[int, dict[int, int]]) -> float | None:
     """When the change began by a detector of accuracy whose only audits are nine wrong ones of one hour, in minutes of it."""
     model = ShareBets.of(0.05)
-    source = source_of("accuracy", evidence_tier=EVIDENCE, met=c.MET, missed=(c.LATE,), audited=c.AUDITED)
+    source = source_of("accuracy", evidence_tier=EVIDENCE, labels=LabelCounts(HOUR, c.LABELS), met=c.MET, missed=(c.LATE,), audited=c.AUDITED)
     watch = Watch(replace(detector("accuracy", model), bar=bar), model, source)
     reading = watch.read(Held(evidence={NOW_MS: WRONG}, **tiers), watermark_ms)
     assert reading.firing == (bar < 1e6)
@@ -103,7 +105,7 @@ def test_panes_that_may_be_gone_date_nothing() -> None:
 
 
 def test_the_date_of_a_quarter_of_due_tasks_is_the_minute_of_the_first_that_was_decided() -> None:
-    source = source_of("sla", evidence_tier=EVIDENCE, met=c.MET, missed=(c.LATE, c.OVERDUE))
+    source = source_of("sla", evidence_tier=EVIDENCE, labels=LabelCounts(HOUR, c.LABELS), met=c.MET, missed=(c.LATE, c.OVERDUE))
     model = ShareBets.of(0.05)
     watch = Watch(replace(detector("sla", model), bar=1.5), model, source)
     late = {c.LATE: 9}
