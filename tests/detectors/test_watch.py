@@ -80,7 +80,17 @@ WRONG = {evidence_counter("kul-1", "hate", NANO, technical=False): 9 * evidence_
 def began(watermark_ms: int, bar: float = 1.5, **tiers: dict[int, dict[int, int]]) -> float | None:
     """When the change began by a detector of accuracy whose only audits are nine wrong ones of one hour, in minutes of it."""
     model = ShareBets.of(0.05)
-    source = source_of("accuracy", evidence_tier=EVIDENCE, labels=LabelCounts(HOUR, c.LABELS), met=c.MET, missed=(c.LATE,), audited=c.AUDITED)
+    labels = LabelCounts(HOUR, c.LABELS)
+    source = source_of(
+        "accuracy", evidence_tier=EVIDENCE, labels=labels, met=c.MET, missed=(c.LATE,), audited=c.AUDITED
+    )
+        "accuracy",
+        evidence_tier=EVIDENCE,
+        labels=LabelCounts(HOUR, c.LABELS),
+        met=c.MET,
+        missed=(c.LATE,),
+        audited=c.AUDITED,
+    )
     watch = Watch(replace(detector("accuracy", model), bar=bar), model, source)
     reading = watch.read(Held(evidence={NOW_MS: WRONG}, **tiers), watermark_ms)
     assert reading.firing == (bar < 1e6)
@@ -105,7 +115,9 @@ def test_panes_that_may_be_gone_date_nothing() -> None:
 
 
 def test_the_date_of_a_quarter_of_due_tasks_is_the_minute_of_the_first_that_was_decided() -> None:
-    source = source_of("sla", evidence_tier=EVIDENCE, labels=LabelCounts(HOUR, c.LABELS), met=c.MET, missed=(c.LATE, c.OVERDUE))
+    source = source_of(
+        "sla", evidence_tier=EVIDENCE, labels=LabelCounts(HOUR, c.LABELS), met=c.MET, missed=(c.LATE, c.OVERDUE)
+    )
     model = ShareBets.of(0.05)
     watch = Watch(replace(detector("sla", model), bar=1.5), model, source)
     late = {c.LATE: 9}
