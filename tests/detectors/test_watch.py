@@ -84,13 +84,6 @@ def began(watermark_ms: int, bar: float = 1.5, **tiers: dict[int, dict[int, int]
     source = source_of(
         "accuracy", evidence_tier=EVIDENCE, labels=labels, met=c.MET, missed=(c.LATE,), audited=c.AUDITED
     )
-        "accuracy",
-        evidence_tier=EVIDENCE,
-        labels=LabelCounts(HOUR, c.LABELS),
-        met=c.MET,
-        missed=(c.LATE,),
-        audited=c.AUDITED,
-    )
     watch = Watch(replace(detector("accuracy", model), bar=bar), model, source)
     reading = watch.read(Held(evidence={NOW_MS: WRONG}, **tiers), watermark_ms)
     assert reading.firing == (bar < 1e6)
