@@ -116,6 +116,18 @@ def begin(bets: int) -> FoldState:
     return FoldState((0.0,) * bets)
 
 
+Tail = tuple[int | None, int, int]
+"""When the since-counter last left 0, and the units and bad ones since then."""
+
+
+def _since(state: FoldState, summary: Summary) -> tuple[float, Tail]:
+    """Return the since-counter after a pane, and what it has counted since it left 0."""
+    if state.since > 0.0 and state.since + summary.since_low > 0.0:
+        units, bad = state.since_units + summary.units, state.since_bad + summary.bad
+        return state.since + summary.since_sum, (state.since_ms, units, bad)
+    return summary.since_top, (summary.tail_ms, summary.tail_units, summary.tail_bad)
+
+
 def advance(
     state: FoldState,
     pane_ms: int,
@@ -155,12 +167,7 @@ def advance(
             ended, firing, held = firing._replace(resolved_ms=pane_ms), None, (0.0,) * len(held)
     grown = [p * one + q for p, q, one in zip(summary.gain, summary.gathered, held, strict=True)]
     r = tuple(grown if max(grown) <= CAP else [min(CAP, one) for one in grown])
-    if state.since > 0.0 and state.since + summary.since_low > 0.0:
-        since = state.since + summary.since_sum
-        tail = (state.since_ms, state.since_units + summary.units, state.since_bad + summary.bad)
-    else:
-        since = summary.since_top
-        tail = (summary.tail_ms, summary.tail_units, summary.tail_bad)
+    since, tail = _since(state, summary)
     if period_ms:
         better += summary.better_sum
     else:
