@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct, field, structs
@@ -181,11 +181,9 @@ def _tier(scene: Scene, incident: Incident, route: RoutePolicy, group: str, now_
         return
     done = told_tier(incident, group)
     passed_ms = -1 if incident.timer_ms is None else now_ms - incident.timer_ms
-    late = [
-        one
-        for one in tiers_of(scene, route, incident.rule)
-        if done < one[0] and (one[1] <= passed_ms or one[0] <= incident.asked_tier)
-    ]
+    tiers = tiers_of(scene, route, incident.rule)
+    asked = asked_step(incident, [one[0] for one in tiers])
+    late = [one for one in tiers if done < one[0] and (one[1] <= passed_ms or one[0] <= asked)]
     if not late:
         return
     last, chosen = late[-1][0], dict[str, Target]()
@@ -203,6 +201,20 @@ def told_tier(incident: Incident, group: str) -> int:
     begin = f"escalated-{incident.reopened}-"
     told = (one for one in incident.told_people if one.step.startswith(begin) and _base(group_of(one.notice)) == group)
     return max((int(one.step.removeprefix(begin)) for one in told), default=0)
+
+
+def asked_step(incident: Incident, numbers: Iterable[int]) -> int:
+    """Return up to which step of a route somebody asked for; 0: nobody did.
+
+    The steps of a route's own escalation begin with the second, for its first is told with the opening. So the next one may have
+    a higher number than the tier that was asked for.
+
+    Args:
+        incident: The incident.
+        numbers: Of the steps of the route that follow the opening, in their order.
+    """
+    asked = incident.asked_tier
+    return next((number for number in numbers if number >= asked), asked) if asked else 0
 
 
 def told_by(incident: Incident, group: str) -> dict[str, ToldReceiver]:

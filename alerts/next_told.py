@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from alerts.dues import last_told_ms, told_by, told_now, told_tier
+from alerts.dues import asked_step, last_told_ms, told_by, told_now, told_tier
 from alerts.incident import Hold, Incident, ToldReceiver
 from alerts.notice import Target
 from alerts.oncall.policy import RotaFacts
@@ -70,9 +70,10 @@ def _tier(
     done = told_tier(incident, group_id(match.route, subject))
     steps = steps_of(policy, match.route, policy.rule_tiers.get(incident.rule, ()))
     step = next((one for one in steps if one.number > done), None)
-    if step is None or (incident.timer_ms is None and step.number > incident.asked_tier):
+    asked = asked_step(incident, [one.number for one in steps])
+    if step is None or (incident.timer_ms is None and step.number > asked):
         return
-    due_ms = 0 if incident.timer_ms is None or step.number <= incident.asked_tier else incident.timer_ms + step.after_ms
+    due_ms = 0 if incident.timer_ms is None or step.number <= asked else incident.timer_ms + step.after_ms
     plan = told_at(policy, step, subject, facts, max(due_ms, least_ms))
     yield NextTelling("tier", plan.at_ms, plan.targets, step.number, plan.holds)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from alerts.outbox import Outbox, wall_ms
 from alerts.receipt_log import ReceiptLog
 from alerts.rules import Rule
 from config.events import event_limits
+from floorwatch.embedded.kept_alerts import AlertKeeper, looked_ms
 from floorwatch.settings.policies import (
     core_policy,
     exported_kinds,
@@ -44,6 +45,7 @@ from streams.agents.ledger import LedgerStage
 from streams.agents.publish_schedule import PublishSlot
 from streams.agents.rule_runner import RuleRunner
 from streams.agents.shown_rows import Shown
+from streams.agents.stage_pace import AT_ONCE, BACKLOG, COMMIT_PAUSE_S, PROMPT_S, RARE_BEHIND
 from streams.agents.ticker import Ticker
 from streams.core.tasks import TaskTable
 from streams.engine.batches import BatchSchema
@@ -62,34 +64,18 @@ _Stage = TypeVar("_Stage")
 
 _NOT_YET_S = 0.05
 
-_PROMPT_S = {"intake": 0.05, "scopes": 0.05}
-"""Most seconds between two flushes of stages whose flush costs only what is written, however often it runs. They hold
-no rows that each flush would write again, and the aggregate stage has its own schedule."""
-
-_AT_ONCE = {"intake": 16, "ledger": 2}
-"""Partitions of a stage that are flushed at the same time. Intake only waits for the broker. In the ledger, one
-partition makes its rows while another's are being sent. Publications run one after the other, since two at once would
-both end when the slower one does."""
-
-_FAR_BEHIND = {"intake": sys.maxsize}
-"""Records behind from which a stage's flushes become rare, so that a row is not written over and over. Intake writes each event
-once: it is flushed all along, and the broker takes some while others are checked."""
-
-_BACKLOG = 3 * FAR_BEHIND
-"""Records of a partition whose results are still to come, from which tables wait. What comes between two flushes of a busy live
-floor is a third of it."""
-
-_COMMIT_PAUSE_S = 0.5
-"""Least time between two commits of a partition. One costs two changes of thread and an answer of the coordinator."""
-
 
 @dataclass
 class Worker:
-    """One worker process: a Faust app and the stages it hosts."""
+    """One worker process: a Faust app and the stages it hosts.
+
+    ``kept`` is the folder where incidents are kept for the next broker; None: the broker itself keeps what it is given.
+    """
 
     config: FloorwatchConfig
     metrics: EngineMetrics
     rules: tuple[Rule, ...] = ()
+    kept: Path | None = None
     hosts: dict[str, StageHost] = field(default_factory=dict)
     app: faust.App = field(init=False)
 
@@ -114,7 +100,16 @@ class Worker:
         self._reader = KafkaLogReader(kafka_settings(config))
         self._publish_slot = PublishSlot()
         self._shown = Shown(exported_kinds(config))
-        self.runner = RuleRunner(self.rules, self.read_model, self.topics, self.metrics, cuts=exported_kinds(config))
+        prefix, partitions = config.kafka.topic_prefix, config.kafka.partitions
+        self._keeper = None if self.kept is None else AlertKeeper(self.kept, prefix, partitions)
+        self.runner = RuleRunner(
+            self.rules,
+            self.read_model,
+            self.topics,
+            self.metrics,
+            cuts=exported_kinds(config),
+            looked_ms=-1 if self.kept is None else looked_ms(self.kept),
+        )
         self._add_stages()
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -154,7 +149,7 @@ class Worker:
 
     def _have_backlog(self, *stages: str) -> bool:
         """Tell whether one of some stages has a backlog."""
-        return any(host.behind >= _BACKLOG for host in self.hosts.values() if host.name.partition(":")[0] in stages)
+        return any(host.behind >= BACKLOG for host in self.hosts.values() if host.name.partition(":")[0] in stages)
 
     def intake_behind(self) -> int:
         """Return how many records the intake of this worker has still to read, at most."""
@@ -209,7 +204,7 @@ class Worker:
             partition,
             self.rules,
             self.topics,
-            self.writer,
+            self.writer if self._keeper is None else self._keeper.over(self.writer),
             self._reader,
             self.redis,
             self.config.redis.prefix,
@@ -219,6 +214,7 @@ class Worker:
             others=stream_incident_policies(self.config),
             redis_retry=self._redis_retry,
             meter=self.metrics,
+            keep=None if self._keeper is None else self._keeper.keep,
         )
 
     def _add_stage(self, stage: str, topic: str, make: Callable[[int], Processor]) -> None:
@@ -235,10 +231,10 @@ class Worker:
             max_unflushed_bytes=engine.max_unflushed_bytes,
             fenced_patience_s=max(60.0, 5 * self.config.kafka.session_timeout_s),
             committed=partial(committed, self.app),
-            at_once=_AT_ONCE.get(kind, 1),
-            far_behind=_FAR_BEHIND.get(kind, FAR_BEHIND),
+            at_once=AT_ONCE.get(kind, 1),
+            far_behind=RARE_BEHIND.get(kind, FAR_BEHIND),
             source_behind=lambda: kind == "ledger" and self._have_backlog("intake"),
-            commit_pause_s=_COMMIT_PAUSE_S,
+            commit_pause_s=COMMIT_PAUSE_S,
             revoke_patience_s=self.config.kafka.rebalance_timeout_s / 2,
         )
         self.hosts[topic] = host
@@ -344,7 +340,7 @@ class Worker:
 
     async def _flush_host(self, host: StageHost) -> None:
         interval_s = self.config.engine.flush_interval_s
-        pause_s = min(interval_s, _PROMPT_S.get(host.name.partition(":")[0], interval_s))
+        pause_s = min(interval_s, PROMPT_S.get(host.name.partition(":")[0], interval_s))
         while not self.app.should_stop:
             await asyncio.sleep(pause_s)
             await self._guard(host.flush_all())
@@ -362,6 +358,8 @@ class Worker:
             left.callback(self._state.close)
             left.push_async_callback(self.redis.aclose)
             left.push_async_callback(self.receipts.close)
+            if self._keeper is not None:
+                left.push_async_callback(self._keeper.close)
             if self._producer is not None:
                 left.push_async_callback(self._producer.stop)
             for host in self.hosts.values():

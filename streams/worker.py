@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Coroutine
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -49,11 +50,12 @@ _GC_THRESHOLDS = (50_000, 20, 50)
 """Events and packed facts are untracked; at Python's own 700 the collector would run in every batch for nothing."""
 
 
-async def run_worker(config: FloorwatchConfig) -> int:
+async def run_worker(config: FloorwatchConfig, kept_alerts: Path | None = None) -> int:
     """Run until SIGTERM or SIGINT (flush, commit, leave the group) or a failure. A broker that is away is waited for.
 
     Args:
         config: The loaded configuration.
+        kept_alerts: Where the embedded stack keeps incidents for its next broker; None with a broker that keeps its topics.
 
     Returns:
         Exit code: 0 after a signal, 1 after a failure (start it again: it recovers exactly), ``EX_CONFIG`` (78) where starting
@@ -63,7 +65,7 @@ async def run_worker(config: FloorwatchConfig) -> int:
     gc.freeze()
     metrics = EngineMetrics(component="worker", version=VERSION, stages=("intake", "ledger"))
     rules = config.rules
-    worker = Worker(config, metrics, rules)
+    worker = Worker(config, metrics, rules, kept_alerts)
     set_limits(metrics, config)
     metrics.on_collect(lambda: sample(worker))
     stopping = asyncio.Event()

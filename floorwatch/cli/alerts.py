@@ -13,7 +13,7 @@ import typer
 from alerts.incident import Calendar, Maintenance, Override
 from alerts.quality import RuleQuality, quality_by_rule
 from config.nearest import choices
-from floorwatch.cli.operator_actions import By, Key, checked, find, named, put
+from floorwatch.cli.operator_actions import By, Key, checked, incident_of_key, named, put
 from floorwatch.cli.options import ConfigOption, JsonLinesOption, VarOption, duration_ms
 from floorwatch.cli.people_options import fail
 from floorwatch.output.terminal import aligned, json_line, say, say_json_text, say_lines
@@ -85,17 +85,11 @@ def mark(
 ) -> None:
     """Mark an alert as useful or not, also when it is over. The last mark of each name counts."""
     from alerts.incident import Act
-    from config.connect import redis_options
-    from floorwatch.cli.common import exit_on_config_error, load_for_reader
-    from floorwatch.cli.incident_records import read_incidents, start_of
 
     by = checked("--by", by)
-    start = start_of(incident)
-    with exit_on_config_error():
-        settings = load_for_reader(config, var)
-    record = find(read_incidents(redis_options(settings.redis), settings.redis.prefix), start, over=True)
+    floor, record = incident_of_key(incident, config, var, over=True)
     act = Act("useful" if useful else "not_useful", record["key"], by, int(time.time() * 1000))
-    place = asyncio.run(put(settings, act))
+    place = asyncio.run(put(floor.settings, act, floor.journal))
     say(f"marked {'useful' if useful else 'not useful'} by {by}, as {place}: {named(record)}")
 
 

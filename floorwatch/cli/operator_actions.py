@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,10 +18,14 @@ from floorwatch.output.terminal import say
 if TYPE_CHECKING:
     from alerts.incident import Ack, Act, Silence
     from alerts.oncall.kept import Plan
+    from floorwatch.sdk.stacks import Found
     from floorwatch.settings.schema import FloorwatchConfig
 
 MAX_TEXT = 200
 LEAST_SILENCE_S, MOST_SILENCE_S = 60, 30 * 86_400
+
+WRITER = "acts"
+"""Of the embedded journal: what is done there is known again after a restart, when the broker has forgotten it."""
 
 _POLL_S = 0.2
 _SEND_S = 20.0
@@ -32,6 +36,13 @@ Key = Annotated[
 By = Annotated[str, typer.Option("--by", help="Your name: it is kept with the incident.")]
 NoteText = Annotated[str, typer.Option("--note", help="Why, in a few words.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait until the incident shows it.", min=0, max=600)]
+
+
+class Floor(NamedTuple):
+    """Where a command acts: the settings, and the journal of the embedded stack if it is one."""
+
+    settings: FloorwatchConfig
+    journal: Path | None
 
 
 def ack(
@@ -46,8 +57,8 @@ def ack(
     from alerts.incident import Ack
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
-    settings, record = incident_of_key(incident, config, var)
-    shown = done(settings, record, Ack(record["key"], by, _now_ms(), note), wait)
+    floor, record = incident_of_key(incident, config, var)
+    shown = done(floor, record, Ack(record["key"], by, _now_ms(), note), wait)
     say(f"acknowledged by {by}: {named(shown)}")
 
 
@@ -65,9 +76,9 @@ def silence(
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
     span_ms = silence_ms(span)
-    settings, record = incident_of_key(incident, config, var)
+    floor, record = incident_of_key(incident, config, var)
     now_ms = _now_ms()
-    shown = done(settings, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
+    shown = done(floor, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
     say(f"silenced by {by} until {local_instant(now_ms + span_ms)}: {named(shown)}")
 
 
@@ -128,19 +139,35 @@ def named(record: dict[str, Any]) -> str:
 
 def incident_of_key(
     key: str, config: Path | None, var: Path | None, *, over: bool = False
-) -> tuple[FloorwatchConfig, dict[str, Any]]:
-    """Return the settings and the incident whose key begins so. See ``find``."""
+) -> tuple[Floor, dict[str, Any]]:
+    """Return where the floor is, and its incident whose key begins so. See ``find``."""
     from config.connect import redis_options
-    from floorwatch.cli.common import exit_on_config_error, load_for_reader
+    from floorwatch.cli.common import exit_on_config_error, load_target
     from floorwatch.cli.incident_records import read_incidents, start_of
 
     start = start_of(key)
     with exit_on_config_error():
-        settings = load_for_reader(config, var)
-    return settings, find(read_incidents(redis_options(settings.redis), settings.redis.prefix), start, over=over)
+        settings, stack = load_target(config, var, process="reader")
+    known = read_incidents(redis_options(settings.redis), settings.redis.prefix)
+    return Floor(settings, journal_of(settings, stack)), find(known, start, over=over)
 
 
-def done(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence | Act, wait_s: float) -> dict[str, Any]:
+def journal_of(settings: FloorwatchConfig, stack: Found | None) -> Path | None:
+    """Return the journal of the embedded stack whose broker the settings name; None where it is no embedded stack's.
+
+    Args:
+        settings: Whose broker.
+        stack: The stack that was found, if any. Without one the brokers may be named by hand, so all that run are asked.
+    """
+    from floorwatch.sdk.stacks import running
+
+    for state in [stack.state] if stack is not None else [one.state for one in running()]:
+        if stack is not None or state.urls.get("kafka") in settings.kafka.brokers:
+            return Path(state.journal)
+    return None
+
+
+def done(floor: Floor, record: dict[str, Any], act: Ack | Silence | Act, wait_s: float) -> dict[str, Any]:
     """Append an action to the log and return the incident once it shows it.
 
     Raises:
@@ -148,10 +175,10 @@ def done(settings: FloorwatchConfig, record: dict[str, Any], act: Ack | Silence 
     """
     from streams.core.formatting import rfc3339
 
-    place = asyncio.run(put(settings, act))
+    place = asyncio.run(put(floor.settings, act, floor.journal))
     until_s = time.monotonic() + wait_s
     while True:
-        shown = _shown(settings, record["key"]) or record
+        shown = _shown(floor.settings, record["key"]) or record
         if any((one["by"], one["at"]) == (act.by, rfc3339(act.at_ms)) for one in shown.get("acts", ())):
             return shown
         if shown["state"] == "resolved" and record["state"] != "resolved":
@@ -174,12 +201,39 @@ def _shown(settings: FloorwatchConfig, key: str) -> dict[str, Any] | None:
     return next(iter(read_incidents(redis_options(settings.redis), settings.redis.prefix, key)), None)
 
 
-async def put(settings: FloorwatchConfig, act: Ack | Silence | Act | Plan) -> str:
+async def put(settings: FloorwatchConfig, act: Ack | Silence | Act | Plan, journal: Path | None) -> str:
     """Write what a person does or plans to the log. Returns the place on the log in words.
 
+    Args:
+        settings: Whose log.
+        act: What they do.
+        journal: Of an embedded stack, whose broker forgets and begins anew from there; None: straight to the broker.
+
     Raises:
-        typer.Exit: Kafka did not take it.
+        typer.Exit: It was not taken.
     """
+    return await (_send(settings, act) if journal is None else _keep(journal, act))
+
+
+async def _keep(folder: Path, act: Ack | Silence | Act | Plan) -> str:
+    from alerts.append import ALERTS_KEY
+    from alerts.codec import encode_input
+    from floorwatch.embedded.journal import JournalError, open_free_writer
+    from streams.models.topics import SIGNALS
+
+    try:
+        writer = await open_free_writer(folder, WRITER)
+        try:
+            await writer.publish([(ALERTS_KEY, encode_input(act))], SIGNALS)
+        finally:
+            await writer.stop()
+    except (JournalError, OSError) as error:
+        say(f"It could not be written, nothing has changed: {error}", err=True)
+        raise typer.Exit(1) from None
+    return f"a record of the journal {folder}"
+
+
+async def _send(settings: FloorwatchConfig, act: Ack | Silence | Act | Plan) -> str:
     from aiokafka.errors import KafkaError
 
     from alerts.append import append_input

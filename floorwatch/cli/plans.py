@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorwatch.cli.operator_actions import checked, put
+from floorwatch.cli.operator_actions import checked, journal_of, put
 from floorwatch.cli.options import misused, timestamp_ms
 from floorwatch.output.reader_zone import reader_zone
 from floorwatch.output.terminal import say
@@ -32,9 +32,6 @@ ToOption = Annotated[str | None, typer.Option("--to", help="When it ends, as --f
 ForOption = Annotated[str | None, typer.Option("--for", help="How long it is, in place of --to: 30m, 2h, 1d …")]
 PlannedBy = Annotated[str | None, typer.Option("--by", help="Your name; by default your user's.")]
 WaitOption = Annotated[float, typer.Option(help="Seconds to wait until a worker knows it.", min=0, max=600)]
-
-WRITER = "plans"
-"""Of the embedded journal: what is planned there is known again after a restart, when the broker has forgotten it."""
 
 _POLL_S = 0.2
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?")
@@ -167,7 +164,7 @@ def plan(
     Raises:
         typer.Exit: 1 where it cannot be written, or no worker knows it in that time.
     """
-    place = asyncio.run(_put(settings, stack, given))
+    place = asyncio.run(put(settings, given, journal_of(settings, stack)))
     until_s = time.monotonic() + wait_s
     while True:
         facts = known_plans(settings)
@@ -182,25 +179,3 @@ def plan(
         err=True,
     )
     raise typer.Exit(1)
-
-
-async def _put(settings: FloorwatchConfig, stack: Found | None, given: Plan) -> str:
-    """Write a plan; return in words where it is."""
-    if stack is None:
-        return await put(settings, given)
-    from alerts.append import ALERTS_KEY
-    from alerts.codec import encode_input
-    from floorwatch.embedded.journal import JournalError, open_free_writer
-    from streams.models.topics import SIGNALS
-
-    folder = Path(stack.state.journal)
-    try:
-        writer = await open_free_writer(folder, WRITER)
-        try:
-            await writer.publish([(ALERTS_KEY, encode_input(given))], SIGNALS)
-        finally:
-            await writer.stop()
-    except (JournalError, OSError) as error:
-        say(f"It could not be written, nothing has changed: {error}", err=True)
-        raise typer.Exit(1) from None
-    return f"a record of the journal {folder}"

@@ -13,7 +13,10 @@ from floorwatch.embedded.state import Paths
 from floorwatch.embedded.valkey import redis_url
 
 JOURNAL_VARIABLE = "FLOORWATCH_JOURNAL"
-"""Set for the gateway: publish to this journal folder, and not to Kafka."""
+"""Set for the gateway and the pages: publish to this journal folder, and not to Kafka."""
+
+KEPT_ALERTS_VARIABLE = "FLOORWATCH_KEPT_ALERTS"
+"""Set for workers: keep incidents in this folder too, for the next broker."""
 
 BROKER = "broker"
 VALKEY = "valkey"
@@ -150,7 +153,11 @@ def gateway_spec(plan: StackPlan, ports: Ports) -> ChildSpec:
 
 def web_spec(plan: StackPlan, ports: Ports) -> ChildSpec:
     """Return how to run the pages behind links of messages."""
-    env = {**_environment(plan, ports), "FLOORWATCH_WEB__PORT": str(ports.by_name[WEB])}
+    env = {
+        **_environment(plan, ports),
+        JOURNAL_VARIABLE: str(plan.paths.journal.resolve()),
+        "FLOORWATCH_WEB__PORT": str(ports.by_name[WEB]),
+    }
     if not plan.web_configured:
         env["FLOORWATCH_WEB__HOST"] = LOOPBACK
     url = ports.http(WEB, "/healthz")
@@ -159,9 +166,11 @@ def web_spec(plan: StackPlan, ports: Ports) -> ChildSpec:
     )
 
 
-def worker_spec(plan: StackPlan, ports: Ports, name: str) -> ChildSpec:
-    """Return how to run one worker."""
+def worker_spec(plan: StackPlan, ports: Ports, name: str, kept_alerts: Path | None = None) -> ChildSpec:
+    """Return how to run one worker, which keeps its incidents in a folder of this life of the broker."""
     env = {**_environment(plan, ports), "FLOORWATCH_METRICS__PORT": str(ports.by_name[name])}
+    if kept_alerts is not None:
+        env[KEPT_ALERTS_VARIABLE] = str(kept_alerts.resolve())
     url = ports.http(name, "/readyz")
     log = plan.paths.log / f"{name}.log"
     # Ready means recovered and assigned; joining a group that lost a member takes Tansu 11 s (ADR 5).

@@ -65,6 +65,11 @@ class Paths:
         return self.var / "journal"
 
     @property
+    def alerts(self) -> Path:
+        """Incidents, and who was told of them, as the workers have them: a new broker begins with these."""
+        return self.var / "alerts"
+
+    @property
     def valkey(self) -> Path:
         """Valkey's append-only file."""
         return self.var / "valkey"
@@ -91,7 +96,7 @@ def make_private(paths: Paths) -> int:
 
 def open_to_others(paths: Paths) -> list[Path]:
     """Return the files and folders of the stack to which group or others have rights."""
-    own = [paths.run, paths.journal, paths.valkey, paths.log, paths.var / "spool"]
+    own = [paths.run, paths.journal, paths.alerts, paths.valkey, paths.log, paths.var / "spool"]
     found = []
     for path in [path for folder in own if folder.is_dir() for path in (folder, *folder.rglob("*"))]:
         with contextlib.suppress(FileNotFoundError):

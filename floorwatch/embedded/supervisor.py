@@ -24,6 +24,7 @@ from floorwatch.embedded.child_process import Child, ChildSpec, StartError, cap_
 from floorwatch.embedded.disk_space import is_full, no_room
 from floorwatch.embedded.health import ASK_S, STABLE_S, UNREADY_S, Readiness, Restarts, UnreadyWatch
 from floorwatch.embedded.journal_segments import parts_aside
+from floorwatch.embedded.kept_alerts import bring_alerts
 from floorwatch.embedded.shipper import is_shipped
 from floorwatch.embedded.stack_plan import (
     BROKER,
@@ -220,11 +221,13 @@ class Stack:
         self.epoch = uuid.uuid4().hex
         specs = topic_specs(self.plan.topic_prefix, self.plan.partitions, self.plan.horizon_days)
         await create_topics(self.ports.kafka, specs)
+        plan = self.plan
+        kept = await bring_alerts(plan.paths.alerts, self.ports.kafka, plan.topic_prefix, plan.partitions)
         await forget_rows(self.ports.redis, self.plan.redis_prefix, self.redis_password)
         self.plan.paths.journal.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._start(shipper_spec(self.plan, self.ports, self.epoch))
         for name in self.plan.worker_names:
-            await self._start(worker_spec(self.plan, self.ports, name))
+            await self._start(worker_spec(self.plan, self.ports, name, kept))
         for name, spec in ((GATEWAY, gateway_spec), (WEB, web_spec)):
             if name in self.plan.serving and not self._running(name):
                 await self._start(spec(self.plan, self.ports))

@@ -24,7 +24,7 @@ from config.redis import RedisSettings
 from floorwatch.replay.task_look import TaskLook, look
 from floorwatch.web.app import build_web_app
 from floorwatch.web.connections import PagesSite
-from floorwatch.web.link_actions import LinkActions, NotWritten
+from floorwatch.web.link_actions import Append, LinkActions, NotWritten
 from floorwatch.web.links_store import RedisLinksStore
 from floorwatch.web.settings import WebSettings
 from floorwatch.web.slack_actions import SlackActions, SlackReplies
@@ -135,7 +135,10 @@ class TasksOnLog:
 
 @asynccontextmanager
 async def serving(
-    config: WebConfig, policy: RoutingPolicy | None = None, clock_ms: Callable[[], int] | None = None
+    config: WebConfig,
+    policy: RoutingPolicy | None = None,
+    clock_ms: Callable[[], int] | None = None,
+    append: Append | None = None,
 ) -> AsyncIterator[str]:
     """Serve the pages; give the address.
 
@@ -143,6 +146,7 @@ async def serving(
         config: The loaded configuration.
         policy: What of it says who is told next, for the page of details.
         clock_ms: Wall time; None: that of this machine.
+        append: Takes what people do; None: the broker does.
 
     Raises:
         OSError: The address cannot be used.
@@ -160,7 +164,7 @@ async def serving(
 
     store = RedisLinksStore(redis, config.redis.prefix)
     tasks = TasksOnLog(config).look
-    actions = LinkActions(store, log.append, clock, zones(config.alerts), policy, tasks, config.web.task_url)
+    actions = LinkActions(store, append or log.append, clock, zones(config.alerts), policy, tasks, config.web.task_url)
     replies = SlackReplies()
     slack = SlackActions(actions, replies, zones(config.alerts))
     # No access log: addresses of links are secrets.

@@ -31,6 +31,7 @@ from alerts.merging import merge_fault
 from alerts.message.titles import Member
 from alerts.notice import IncidentGroup, Notice
 from alerts.oncall.kept import Plans
+from alerts.once import Deed, Once
 from alerts.outgoing import MOST_SHOWN
 from alerts.receipts import ReceiptBook
 from alerts.routing.policy import DEFAULT_ROUTE, RoutePolicy, RoutingPolicy
@@ -45,6 +46,9 @@ log = logging.getLogger(__name__)
 PLAN = "~"
 """First character of keys on notices.v1 of what people plan: overrides, maintenance windows, calendars."""
 
+DONE = "!"
+"""First character of keys on notices.v1 of what people did and planned, by its digest: it has counted."""
+
 _NO_RULE = IncidentPolicy()
 """For an incident whose rule is no longer configured: only time can end it."""
 
@@ -54,7 +58,8 @@ class PendingWrites:
     """Effects of what was folded, carried out at the next flush.
 
     Attributes:
-        groups: What was decided, and ``plans`` what people plan, None where it is over for long: written first.
+        groups: What was decided, ``plans`` what people plan, ``done`` what of theirs has counted, None where it is over for long:
+            written first.
         publish: Incidents to write, and ``gone`` the partitions of those that another partition held.
         show: Incidents that the log holds and Redis may not.
         show_plans: Plans that changed, for Redis; None: it is gone.
@@ -67,6 +72,7 @@ class PendingWrites:
 
     groups: dict[str, IncidentGroup] = field(default_factory=dict)
     plans: dict[str, bytes | None] = field(default_factory=dict)
+    done: dict[str, bytes | None] = field(default_factory=dict)
     show_plans: dict[str, bytes | None] = field(default_factory=dict)
     publish: dict[str, Incident] = field(default_factory=dict)
     gone: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -102,7 +108,7 @@ class IncidentState:
         self._policies = {**(others or {}), **{rule.name: policy_of(rule, base) for rule in rules}}
         tiers = {name: policy.tiers for name, policy in self._policies.items()}
         self._scene = Scene(routing or _DEFAULT_ROUTING, tiers=tiers)
-        self._plans = Plans()
+        self._plans, self._once = Plans(), Once()
         self.waiting = PendingWrites()
         self.watermark_ms: int | None = None
         self.ticked_ms: int | None = None
@@ -164,7 +170,10 @@ class IncidentState:
         self._incidents[incident.rule, incident.scope_key] = incident
 
     def take_told(self, key: bytes, value: bytes, partition: int) -> None:
-        """Take a group, or what somebody plans, as it was read from notices.v1."""
+        """Take a group, or what somebody plans or did, as it was read from notices.v1."""
+        if key.decode().startswith(DONE):
+            self._once.take(key.decode().removeprefix(DONE), value, own=partition == self._partition)
+            return
         if key.decode().startswith(PLAN):
             self._plans.take(value, own=partition == self._partition)
             return
@@ -207,7 +216,10 @@ class IncidentState:
             ValueError: This release does not act on such records.
         """
         self._plans.reach(stamp.offset)
+        self._once.reach(stamp.offset)
         self._scene.facts = self._plans.facts
+        if isinstance(given, Deed) and not self._counts(given, stamp.offset):
+            return
         match given:
             case Signal():
                 self._on_signal(given, stamp)
@@ -225,6 +237,13 @@ class IncidentState:
             case _:
                 # Set aside, so that it can be put again once a release acts on it.
                 raise ValueError(f"this release does not act on {type(given).__name__.lower()} records")
+
+    def _counts(self, deed: Deed, offset: int) -> bool:
+        """Note that something counts that people did or planned; False where it has counted by an earlier record."""
+        name = self._once.note(deed, offset)
+        if name is not None:
+            self.waiting.done[name] = self._once.encoded(name)
+        return name is not None
 
     def plans(self) -> dict[str, bytes]:
         """Return all plans by key, as Redis shows them."""
@@ -261,6 +280,7 @@ class IncidentState:
             self.watermark_ms = max(tick.watermark_ms, self.watermark_ms or 0)
         gone = dict.fromkeys(self._plans.forget(tick.at_ms))
         self.waiting.plans |= gone
+        self.waiting.done |= dict.fromkeys(self._once.forget(tick.at_ms))
         self.waiting.show_plans |= gone
         for held in self.timed():
             policy = self._policies.get(held.rule, _NO_RULE)

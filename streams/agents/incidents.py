@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -47,7 +47,7 @@ from alerts.text import title_of
 from streams.adapters.redis_retry import RedisRetry
 from streams.adapters.topic_names import TopicNames
 from streams.agents.dead_letters import REPORT, dead_letter
-from streams.agents.incident_state import PLAN, IncidentState, PendingWrites
+from streams.agents.incident_state import DONE, PLAN, IncidentState, PendingWrites
 from streams.agents.notice_delivery import NoticeDelivery, take
 from streams.core.records import CANNOT_PROCESS, CONTENT_ERRORS, Record, told
 from streams.engine.log import LogReader, LogWriter, ProducerRecord
@@ -57,6 +57,10 @@ from streams.models.refusal import Refusal
 log = logging.getLogger(__name__)
 
 TICK_KEY = b"tick"
+
+Keep = Callable[[int | None, int | None], Awaitable[None]]
+"""Keeps what a flush has written somewhere else too, before anybody is told. Takes the next offset of the log of signals, and the
+watermark of the last evaluation of the rules that was folded before it."""
 _SHOWN_AT_ONCE = 500
 TICK_MS = 5_000
 PLANS_MS = 10_000
@@ -87,12 +91,14 @@ class IncidentsStage:
         redis_retry: RedisRetry | None = None,
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
         meter: Any = None,
+        keep: Keep | None = None,
     ) -> None:
         """Own partition ``partition`` of the signals.
 
         ``routing`` says who is told, ``others`` how incidents about the stream live;
-        ``redis_retry`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts.
+        ``redis_retry`` says how to wait for Redis, ``clock`` the time in ms, ``meter`` takes counts, ``keep`` is called in each flush.
         """
+        self._keep = keep
         self._meter = meter
         self.next: int | None = None
         self._partition = partition
@@ -210,7 +216,7 @@ class IncidentsStage:
     async def flush(self) -> int | None:
         """Write what was decided, then incidents and requests for audits, then fill the outbox; the offset to commit."""
         waiting, self._state.waiting = self._state.waiting, PendingWrites()
-        receipts, upto = self._state.receipts.changes(), self.next
+        receipts, upto, watermark_ms = self._state.receipts.changes(), self.next, self._state.watermark_ms
         await self._write_down(waiting)
         notes = await self._delivery.write(
             self._state.receipts, filter(None, map(self._made, waiting.notify)), receipts
@@ -222,6 +228,8 @@ class IncidentsStage:
             await self._writer.append(self._out.name(topics.INCIDENTS), partition, [ProducerRecord(key.encode(), None)])
         if waiting.ask:
             await self._ask(waiting.ask)
+        if self._keep is not None and self._partition == self._alerts:
+            await self._keep(upto, watermark_ms)
         await self._delivery.enqueue(notes, receipts.sent)
         if self._partition == self._alerts:
             await self._delivery.fill(self._state.receipts)
@@ -263,6 +271,7 @@ class IncidentsStage:
         """Write what was decided and planned, and hand on what belongs elsewhere."""
         records = [ProducerRecord(key.encode(), encode_group(group)) for key, group in waiting.groups.items()]
         records += [ProducerRecord(f"{PLAN}{key}".encode(), value) for key, value in waiting.plans.items()]
+        records += [ProducerRecord(f"{DONE}{name}".encode(), value) for name, value in waiting.done.items()]
         if records:
             await self._writer.append(self._out.name(topics.NOTICES), self._partition, records)
         if waiting.forward:

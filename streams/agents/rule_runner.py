@@ -62,8 +62,20 @@ class RuleRunner:
         meter: Any,
         *,
         cuts: Cuts | None = None,
+        looked_ms: int = -1,
     ) -> None:
-        """Hold the rules; ``meter`` counts what could not be evaluated, ``cuts`` says which windows and scopes have series."""
+        """Hold the rules.
+
+        Args:
+            rules: The rules.
+            read_model: Where the rows are.
+            out: Names of topics.
+            meter: Counts what could not be evaluated.
+            cuts: Which windows and scopes have series.
+            looked_ms: Watermark up to which an earlier life of the floor has looked, whose incidents go on: what comes up to there is
+                counted again, and not judged again; -1: none.
+        """
+        self._before_ms = looked_ms
         self._cuts = cuts
         self._rules, self._read_model, self._out, self._meter = rules, read_model, out, meter
         self.faults = RuleFaults(meter)
@@ -74,7 +86,8 @@ class RuleRunner:
         """Begin anew, as the owner of partition 0: with the baseline that the last owner kept."""
         self._baseline: BaselineState | None = None
         self._signal_filter = SignalFilterState()
-        self._minute = self._idle_minute = self._looked_ms = -1
+        self._looked_ms = self._before_ms
+        self._minute = self._idle_minute = self._before_ms // MINUTE_MS
         self.look: Look | None = None
         self.faults.begin(self._rules)
 

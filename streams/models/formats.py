@@ -147,8 +147,9 @@ NOTICE = Format(
     "worker (incidents)",
     "member format, once there is a version 2",
     _STOPS,
-    "1.1: keys +… (a notification) and =… (what became of it on each channel; ADR 0051)",
-    1,
+    "1.1: keys +… (a notification) and =… (what became of it on each channel; ADR 0051); "
+    "1.2: keys !… (what people did has counted; ADR 0056)",
+    2,
 )
 NOTIFICATION = Format(
     "a notification",
@@ -281,6 +282,15 @@ STACK_STATE = Format(
     "1.1: password file, prefix and configuration file; 1.2: processes in a crash loop",
     2,
 )
+KEPT_ALERTS = Format(
+    "what the embedded stack keeps of alerts",
+    1,
+    "var/alerts, ….seg",
+    "embedded stack (workers, floorwatch up)",
+    "floorwatch up",
+    "member format of the map",
+    "floorwatch up ends with the reason",
+)
 PROGRESS = Format(
     "the shipper's progress",
     1,
@@ -303,5 +313,5 @@ COLD_TASK = Format(
 FORMATS: tuple[Format, ...] = (
     *(META, SEGMENT, ROW, COUNTED, WATERMARK, TABLE_ROW, INCIDENT, SIGNAL, NOTICE, NOTIFICATION),
     *(AUDIT_REQUEST, AUDIT_DRAW, AUDIT_PLAN, EVENT, DEAD_LETTER, BASELINE, LOOK, HEALTH, TOOL_STATE),
-    *(SPOOL, JOURNAL, STACK_STATE, PROGRESS, COLD_TASK),
+    *(SPOOL, JOURNAL, STACK_STATE, KEPT_ALERTS, PROGRESS, COLD_TASK),
 )

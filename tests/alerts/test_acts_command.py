@@ -46,7 +46,7 @@ def floor(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Say, list[Ac
     for one in list(incidents.values()):
         show(one)
 
-    async def put(_settings: Any, act: Act) -> str:
+    async def put(_settings: Any, act: Act, _journal: Any) -> str:
         written.append(act)
         show(on_act(incidents[act.key], act))
         return "signals.v1[0] offset 0"

@@ -140,7 +140,7 @@ async def _played(
 def _decided(log: Mortal) -> dict[str, Notice]:
     found: dict[str, Notice] = {}
     for record in log.records.get(NOTICES, []):
-        if (record.key or b"").startswith((b"~", b"+", b"=")):
+        if (record.key or b"").startswith((b"~", b"+", b"=", b"!")):
             continue
         for notice in decode_group(record.value or b"").notices:
             assert found.setdefault(notice.id, notice).targets == notice.targets, "a decision was made anew"

@@ -29,9 +29,11 @@ def shapes() -> dict[str, str]:
     from alerts.incident import Incident
     from alerts.looks import Look
     from alerts.notice import IncidentGroup
+    from alerts.once import Counted
     from alerts.outgoing import Notification
     from alerts.receipts import NoticeReceipts
     from floorwatch.analysis.audits.plan_file import AuditPlan
+    from floorwatch.embedded.kept_alerts import KeptFlush
     from floorwatch.sdk.stacks import StackState
     from streams.core import counters
     from streams.core.facts import AnyFact
@@ -62,7 +64,7 @@ def shapes() -> dict[str, str]:
         f.TABLE_ROW.name: shape(AccuracyRow) + shape(ThroughputRow) + shape(SlaRow),
         f.INCIDENT.name: shape(Incident) + keys(told),
         f.SIGNAL.name: shape(Input),
-        f.NOTICE.name: shape(IncidentGroup) + shape(NoticeReceipts),
+        f.NOTICE.name: shape(IncidentGroup) + shape(NoticeReceipts) + shape(Counted),
         f.NOTIFICATION.name: shape(Notification),
         f.AUDIT_REQUEST.name: shape(AuditRequested),
         f.AUDIT_DRAW.name: shape(AuditDrawn),
@@ -78,6 +80,7 @@ def shapes() -> dict[str, str]:
         f.SPOOL.name: repr([keys(json.loads(line.split(b" ", 2)[2])) for line in hooks.splitlines()]),
         f.JOURNAL.name: files["journal"].hex(),
         f.STACK_STATE.name: repr([(name, field.type) for name, field in StackState.__dataclass_fields__.items()]),
+        f.KEPT_ALERTS.name: shape(KeptFlush),
         f.PROGRESS.name: "epoch, positions, records, at_ms",
         f.COLD_TASK.name: "msgpack array of packed facts",
     }
