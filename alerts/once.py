@@ -23,7 +23,7 @@ KEPT_MS = 40 * DAY_MS
 """How long it is known that something has counted; the journal is kept a day longer than the correction horizon."""
 
 
-class Counted(Struct, frozen=True):
+class CountedDeed(Struct, frozen=True):
     """That something has counted.
 
     Attributes:
@@ -35,7 +35,7 @@ class Counted(Struct, frozen=True):
     at_ms: int
 
 
-_counted: msgspec.json.Decoder[Counted] = msgspec.json.Decoder(Counted)
+_counted: msgspec.json.Decoder[CountedDeed] = msgspec.json.Decoder(CountedDeed)
 
 
 class Once:
@@ -43,7 +43,7 @@ class Once:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._known: dict[str, Counted] = {}
+        self._known: dict[str, CountedDeed] = {}
         self._begun = False
 
     def take(self, name: str, value: bytes, *, own: bool = True) -> None:
@@ -60,7 +60,7 @@ class Once:
         """
         formats.check_json(formats.NOTICE, value)
         found = _counted.decode(value)
-        self._known[name] = found if own else Counted(-1, found.at_ms)
+        self._known[name] = found if own else CountedDeed(-1, found.at_ms)
 
     def reach(self, offset: int) -> None:
         """Go on from a record: if it is the first one, what counted at or behind it is folded again."""
@@ -73,7 +73,7 @@ class Once:
         name = digest(deed)
         if name in self._known:
             return None
-        self._known[name] = Counted(offset, deed.at_ms)
+        self._known[name] = CountedDeed(offset, deed.at_ms)
         return name
 
     def forget(self, now_ms: int) -> list[str]:

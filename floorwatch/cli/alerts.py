@@ -87,10 +87,10 @@ def mark(
     from alerts.incident import Act
 
     by = checked("--by", by)
-    floor, record = incident_of_key(incident, config, var, over=True)
+    place, record = incident_of_key(incident, config, var, over=True)
     act = Act("useful" if useful else "not_useful", record["key"], by, int(time.time() * 1000))
-    place = asyncio.run(put(floor.settings, act, floor.journal))
-    say(f"marked {'useful' if useful else 'not useful'} by {by}, as {place}: {named(record)}")
+    written = asyncio.run(put(place.settings, act, place.journal))
+    say(f"marked {'useful' if useful else 'not useful'} by {by}, as {written}: {named(record)}")
 
 
 def lines_of(found: list[RuleQuality]) -> list[str]:

@@ -31,7 +31,7 @@ from floorwatch.output.terminal import say
 
 if TYPE_CHECKING:
     from alerts.incident import Act
-    from floorwatch.cli.operator_actions import Floor
+    from floorwatch.cli.operator_actions import ActingPlace
 
 MOST_URL = 2000
 _MOST_READ = 1_000_000
@@ -53,9 +53,9 @@ def comment(
 ) -> None:
     """Write a comment to an incident, also when it is over."""
     by, text = checked("--by", by), _comment(text)
-    floor, record = incident_of_key(incident, config, var, over=True)
-    _last_episode(floor, record)
-    say(f"commented by {by}: {named(_do(floor, record, 'comment', by, wait, note=text))}")
+    place, record = incident_of_key(incident, config, var, over=True)
+    _last_episode(place, record)
+    say(f"commented by {by}: {named(_do(place, record, 'comment', by, wait, note=text))}")
 
 
 def assign(
@@ -69,12 +69,12 @@ def assign(
 ) -> None:
     """Say who works on an incident. It goes on escalating until somebody acknowledges it."""
     by, to, note = checked("--by", by), checked("--to", to, empty=True), checked("--note", note, empty=True)
-    floor, record = incident_of_key(incident, config, var, over=True)
-    _last_episode(floor, record)
+    place, record = incident_of_key(incident, config, var, over=True)
+    _last_episode(place, record)
     if to == (record.get("owner") or ""):
         say(f"{to or 'nobody'} has it already: {named(record)}")
         return
-    shown = _do(floor, record, "owner", by, wait, note=note, target=to)
+    shown = _do(place, record, "owner", by, wait, note=note, target=to)
     say(f"assigned to {to or 'nobody'} by {by}: {named(shown)}")
 
 
@@ -89,12 +89,12 @@ def link(
 ) -> None:
     """Give an incident a link, also when it is over. The last ten are kept."""
     by, url, note = checked("--by", by), _url(url), checked("--note", note, empty=True)
-    floor, record = incident_of_key(incident, config, var, over=True)
-    _last_episode(floor, record)
+    place, record = incident_of_key(incident, config, var, over=True)
+    _last_episode(place, record)
     if url in (record.get("links") or ()):
         say(f"it has this link already: {named(record)}")
         return
-    say(f"linked by {by}: {named(_do(floor, record, 'link', by, wait, note=note, target=url))}")
+    say(f"linked by {by}: {named(_do(place, record, 'link', by, wait, note=note, target=url))}")
 
 
 def snooze(
@@ -108,9 +108,9 @@ def snooze(
 ) -> None:
     """Hear no more of an incident for a while, unless it becomes worse. Then, or at the end, its readers are told again."""
     by, note, span_ms = checked("--by", by), checked("--note", note, empty=True), silence_ms(span)
-    floor, record = incident_of_key(incident, config, var)
+    place, record = incident_of_key(incident, config, var)
     until_ms = _now_ms() + span_ms
-    shown = _do(floor, record, "snooze", by, wait, note=note, until_ms=until_ms)
+    shown = _do(place, record, "snooze", by, wait, note=note, until_ms=until_ms)
     say(f"snoozed by {by} until {local_instant(until_ms)}: {named(shown)}")
 
 
@@ -124,14 +124,14 @@ def escalate(
 ) -> None:
     """Have the next tier of escalation told now. This ends a silence, a snooze and an acknowledgement."""
     by, note = checked("--by", by), checked("--note", note, empty=True)
-    floor, record = incident_of_key(incident, config, var)
+    place, record = incident_of_key(incident, config, var)
     if into := record.get("merged_into"):
         raise fail(f"it is merged: escalate {into[:12]}, or `floorwatch unmerge {record['key'][:12]}` first")
     machine = record.get("machine", {})
     if machine.get("asked_tier", 0) > machine.get("tier", 0):
         say(f"somebody has escalated it already; the next tier is told within seconds: {named(record)}")
         return
-    say(f"escalated by {by}: {named(_do(floor, record, 'escalate', by, wait, note=note))}")
+    say(f"escalated by {by}: {named(_do(place, record, 'escalate', by, wait, note=note))}")
 
 
 def merge(
@@ -147,8 +147,8 @@ def merge(
     from floorwatch.cli.incident_records import start_of
 
     by, note, start = checked("--by", by), checked("--note", note, empty=True), start_of(into)
-    floor, record = incident_of_key(incident, config, var)
-    known = _known(floor)
+    place, record = incident_of_key(incident, config, var)
+    known = _known(place)
     other = find(known, start)
     if other["key"] == record["key"]:
         raise fail("an incident is not merged into itself: name another one")
@@ -157,7 +157,7 @@ def merge(
         return
     if why := _merge_fault(record, other["key"], known):
         raise fail(f"{record['key'][:12]} is not merged: {why}")
-    shown = _do(floor, record, "merge", by, wait, note=note, target=other["key"])
+    shown = _do(place, record, "merge", by, wait, note=note, target=other["key"])
     say(f"merged by {by} into {named(other)}: {named(shown)}")
 
 
@@ -171,19 +171,19 @@ def unmerge(
 ) -> None:
     """Let a merged incident speak for itself again."""
     by, note = checked("--by", by), checked("--note", note, empty=True)
-    floor, record = incident_of_key(incident, config, var, over=True)
+    place, record = incident_of_key(incident, config, var, over=True)
     if not record.get("merged_into"):
         say(f"it is not merged: {named(record)}")
         return
-    say(f"unmerged by {by}: {named(_do(floor, record, 'unmerge', by, wait, note=note))}")
+    say(f"unmerged by {by}: {named(_do(place, record, 'unmerge', by, wait, note=note))}")
 
 
-def _do(floor: Floor, record: dict[str, Any], what: str, by: str, wait: float, **more: Any) -> dict[str, Any]:
+def _do(place: ActingPlace, record: dict[str, Any], what: str, by: str, wait: float, **more: Any) -> dict[str, Any]:
     from alerts.incident import Act
 
     # An id of its own: should the producer write it twice, it counts once.
     act: Act = Act(what, record["key"], by, _now_ms(), id=f"cli:{uuid.uuid4().hex}", **more)  # type: ignore[arg-type]
-    return done(floor, record, act, wait)
+    return done(place, record, act, wait)
 
 
 def _comment(text: str) -> str:
@@ -212,14 +212,14 @@ def _url(text: str) -> str:
     return text
 
 
-def _known(floor: Floor) -> list[dict[str, Any]]:
+def _known(place: ActingPlace) -> list[dict[str, Any]]:
     from config.connect import redis_options
     from floorwatch.cli.incident_records import read_incidents
 
-    return read_incidents(redis_options(floor.settings.redis), floor.settings.redis.prefix)
+    return read_incidents(redis_options(place.settings.redis), place.settings.redis.prefix)
 
 
-def _last_episode(floor: Floor, record: dict[str, Any]) -> None:
+def _last_episode(place: ActingPlace, record: dict[str, Any]) -> None:
     """Check that an incident is the last of its rule and scope: those before it take no actions any more.
 
     Raises:
@@ -227,7 +227,7 @@ def _last_episode(floor: Floor, record: dict[str, Any]) -> None:
     """
     if record["state"] != "resolved":
         return
-    later = [one for one in _known(floor) if _is_later(one, record)]
+    later = [one for one in _known(place) if _is_later(one, record)]
     if later:
         raise fail(f"this was episode {record['episode']}, and it began again since: {named(later[-1])}")
 

@@ -38,7 +38,7 @@ NoteText = Annotated[str, typer.Option("--note", help="Why, in a few words.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait until the incident shows it.", min=0, max=600)]
 
 
-class Floor(NamedTuple):
+class ActingPlace(NamedTuple):
     """Where a command acts: the settings, and the journal of the embedded stack if it is one."""
 
     settings: FloorwatchConfig
@@ -57,8 +57,8 @@ def ack(
     from alerts.incident import Ack
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
-    floor, record = incident_of_key(incident, config, var)
-    shown = done(floor, record, Ack(record["key"], by, _now_ms(), note), wait)
+    place, record = incident_of_key(incident, config, var)
+    shown = done(place, record, Ack(record["key"], by, _now_ms(), note), wait)
     say(f"acknowledged by {by}: {named(shown)}")
 
 
@@ -76,9 +76,9 @@ def silence(
 
     by, note = checked("--by", by), checked("--note", note, empty=True)
     span_ms = silence_ms(span)
-    floor, record = incident_of_key(incident, config, var)
+    place, record = incident_of_key(incident, config, var)
     now_ms = _now_ms()
-    shown = done(floor, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
+    shown = done(place, record, Silence(record["key"], by, now_ms, now_ms + span_ms, note), wait)
     say(f"silenced by {by} until {local_instant(now_ms + span_ms)}: {named(shown)}")
 
 
@@ -139,7 +139,7 @@ def named(record: dict[str, Any]) -> str:
 
 def incident_of_key(
     key: str, config: Path | None, var: Path | None, *, over: bool = False
-) -> tuple[Floor, dict[str, Any]]:
+) -> tuple[ActingPlace, dict[str, Any]]:
     """Return where the floor is, and its incident whose key begins so. See ``find``."""
     from config.connect import redis_options
     from floorwatch.cli.common import exit_on_config_error, load_target
@@ -149,7 +149,7 @@ def incident_of_key(
     with exit_on_config_error():
         settings, stack = load_target(config, var, process="reader")
     known = read_incidents(redis_options(settings.redis), settings.redis.prefix)
-    return Floor(settings, journal_of(settings, stack)), find(known, start, over=over)
+    return ActingPlace(settings, journal_of(settings, stack)), find(known, start, over=over)
 
 
 def journal_of(settings: FloorwatchConfig, stack: Found | None) -> Path | None:
@@ -167,7 +167,7 @@ def journal_of(settings: FloorwatchConfig, stack: Found | None) -> Path | None:
     return None
 
 
-def done(floor: Floor, record: dict[str, Any], act: Ack | Silence | Act, wait_s: float) -> dict[str, Any]:
+def done(place: ActingPlace, record: dict[str, Any], act: Ack | Silence | Act, wait_s: float) -> dict[str, Any]:
     """Append an action to the log and return the incident once it shows it.
 
     Raises:
@@ -175,10 +175,10 @@ def done(floor: Floor, record: dict[str, Any], act: Ack | Silence | Act, wait_s:
     """
     from streams.core.formatting import rfc3339
 
-    place = asyncio.run(put(floor.settings, act, floor.journal))
+    written = asyncio.run(put(place.settings, act, place.journal))
     until_s = time.monotonic() + wait_s
     while True:
-        shown = _shown(floor.settings, record["key"]) or record
+        shown = _shown(place.settings, record["key"]) or record
         if any((one["by"], one["at"]) == (act.by, rfc3339(act.at_ms)) for one in shown.get("acts", ())):
             return shown
         if shown["state"] == "resolved" and record["state"] != "resolved":
@@ -187,7 +187,7 @@ def done(floor: Floor, record: dict[str, Any], act: Ack | Silence | Act, wait_s:
             break
         time.sleep(_POLL_S)
     say(
-        f"Accepted, as {place}, but the incident does not show it after {wait_s:g} s. It counts as soon as a worker comes to "
+        f"Accepted, as {written}, but the incident does not show it after {wait_s:g} s. It counts as soon as a worker comes to "
         "it: is one running and not far behind? `floorwatch doctor` tells.",
         err=True,
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from alerts.dues import MOST_TOLD, NO_TIER, Scene, told_now
+from alerts.dues import MOST_TOLD, Scene, told_now
 from alerts.incident import Hold, Incident, Stamp, ToldReceiver
 from alerts.lifecycle import EscalationTier
 from alerts.notice import IncidentGroup, Notice
@@ -329,23 +329,6 @@ def test_a_route_has_an_escalation_of_its_own() -> None:
     assert floor.look(20)[0][0] == ("ops",)
     assert floor.look(10)[0][0] == ("boss",)
     assert floor.look(600) == []
-
-
-def test_the_next_step_of_a_routes_own_escalation_is_told_to_who_asks_for_it() -> None:
-    tiers = tuple(TierPolicy((f"channel:{name}",), 10 * MINUTE_MS) for name in ("ops", "boss", "wall"))
-    route = RoutePolicy("default", ("channel:wall",), escalation="kul")
-    policy = structs.replace(routed(default=route), escalations={"kul": EscalationPolicy("kul", tiers)})
-    floor = Floor(policy, one({"queue": "a"}))
-    key = "queue=a/accuracy_low"
-    floor.look()
-    floor.change(key, asked_tier=floor.now[key].tier + 1)
-    assert floor.look(1) == [(("boss",), [(key, "escalated-0-2")])]
-    assert floor.look(1) == []
-    floor.change(key, asked_tier=floor.now[key].tier + 1)
-    assert floor.look(1) == [(("wall",), [(key, "escalated-0-3")])]
-    floor.change(key, asked_tier=floor.now[key].tier + 1)
-    assert floor.look(60) == []
-    assert [(hold.why, hold.by) for hold in floor.now[key].held] == [("nobody", NO_TIER)]
 
 
 def test_nobody_is_told_of_the_end_who_was_not_told_of_the_beginning() -> None:

@@ -78,6 +78,7 @@ def test_a_worker_that_lost_its_partition_hides_nothing_newer(tmp_path: Path) ->
     async def go() -> None:
         _, folder = await life(tmp_path / "alerts")
         old, new = keeper(folder), keeper(folder)
+        await flushed(new, 2, 60_000, a=b"{}")  # so its file is read first
         await flushed(old, 3, 60_000, a=b'{"n": 1}')
         await flushed(new, 8, 180_000, a=b'{"n": 3}')
         await flushed(old, 4, 120_000, a=b'{"n": 2}')

@@ -29,7 +29,7 @@ def shapes() -> dict[str, str]:
     from alerts.incident import Incident
     from alerts.looks import Look
     from alerts.notice import IncidentGroup
-    from alerts.once import Counted
+    from alerts.once import CountedDeed
     from alerts.outgoing import Notification
     from alerts.receipts import NoticeReceipts
     from floorwatch.analysis.audits.plan_file import AuditPlan
@@ -64,7 +64,7 @@ def shapes() -> dict[str, str]:
         f.TABLE_ROW.name: shape(AccuracyRow) + shape(ThroughputRow) + shape(SlaRow),
         f.INCIDENT.name: shape(Incident) + keys(told),
         f.SIGNAL.name: shape(Input),
-        f.NOTICE.name: shape(IncidentGroup) + shape(NoticeReceipts) + shape(Counted),
+        f.NOTICE.name: shape(IncidentGroup) + shape(NoticeReceipts) + shape(CountedDeed),
         f.NOTIFICATION.name: shape(Notification),
         f.AUDIT_REQUEST.name: shape(AuditRequested),
         f.AUDIT_DRAW.name: shape(AuditDrawn),
