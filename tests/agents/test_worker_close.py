@@ -36,6 +36,7 @@ def closing(done: list[str], fails: set[str], *, flush: bool) -> Any:
         hosts={name: Host(name, done, fails=name in fails) for name in ("intake", "ledger", "scopes")},
         redis=SimpleNamespace(aclose=lambda: note("redis")),
         receipts=SimpleNamespace(close=lambda: note("receipts")),
+        _keeper=SimpleNamespace(close=lambda: note("incidents kept")),
         _producer=SimpleNamespace(stop=lambda: note("producer")),
         _state=SimpleNamespace(close=lambda: done.append("state")),
     )
@@ -45,7 +46,16 @@ def closing(done: list[str], fails: set[str], *, flush: bool) -> Any:
 def test_everything_is_flushed_in_order_and_closed() -> None:
     done: list[str] = []
     asyncio.run(closing(done, set(), flush=True))
-    assert done == ["intake flushed", "ledger flushed", "scopes flushed", "producer", "receipts", "redis", "state"]
+    assert done == [
+        "intake flushed",
+        "ledger flushed",
+        "scopes flushed",
+        "producer",
+        "incidents kept",
+        "receipts",
+        "redis",
+        "state",
+    ]
 
 
 @pytest.mark.parametrize("fails", ["intake", "ledger", "scopes"])
@@ -55,17 +65,26 @@ def test_a_last_flush_that_fails_leaves_nothing_open(fails: str) -> None:
         asyncio.run(closing(done, {fails}, flush=True))
     assert f"{fails} dropped" in done
     assert sum(one.endswith("flushed") for one in done) == 2
-    assert done[-4:] == ["producer", "receipts", "redis", "state"]
+    assert done[-4:] == ["producer", "incidents kept", "receipts", "redis", "state"]
 
 
 def test_after_a_failure_nothing_is_flushed() -> None:
     done: list[str] = []
     asyncio.run(closing(done, set(), flush=False))
-    assert done == ["intake dropped", "ledger dropped", "scopes dropped", "producer", "receipts", "redis", "state"]
+    assert done == [
+        "intake dropped",
+        "ledger dropped",
+        "scopes dropped",
+        "producer",
+        "incidents kept",
+        "receipts",
+        "redis",
+        "state",
+    ]
 
 
 def test_a_producer_that_does_not_stop_leaves_nothing_open() -> None:
     done: list[str] = []
     with pytest.raises(OSError, match="producer"):
         asyncio.run(closing(done, {"producer"}, flush=True))
-    assert done[-4:] == ["producer", "receipts", "redis", "state"]
+    assert done[-4:] == ["producer", "incidents kept", "receipts", "redis", "state"]

@@ -106,7 +106,7 @@ async def _refusals(here: Floor, key: str) -> None:
         (("ack", "000000", "--by", "mei"), "no incident begins with 000000"),
         (("ack", key[:5], "--by", "mei"), "at least 6 digits"),
         (("ack", key, "--by", " "), "--by: write who you are"),
-        (("ack", key, "--by", "a\x1b[2Jb"), "without control characters"),
+        (("ack", key, "--by", "a\x1b[2Jb"), "U+001B (a control character)"),
         (("silence", key, "--by", "x" * 201, "--for", "2h"), "201 characters are too many"),
         (("silence", key, "--by", "mei", "--for", "59s"), "between 1m and 30d"),
         (("silence", key, "--by", "mei", "--for", "soon"), "is not a duration"),
