@@ -65,7 +65,7 @@ def test_a_last_flush_that_fails_leaves_nothing_open(fails: str) -> None:
         asyncio.run(closing(done, {fails}, flush=True))
     assert f"{fails} dropped" in done
     assert sum(one.endswith("flushed") for one in done) == 2
-    assert done[-4:] == ["producer", "incidents kept", "receipts", "redis", "state"]
+    assert done[-5:] == ["producer", "incidents kept", "receipts", "redis", "state"]
 
 
 def test_after_a_failure_nothing_is_flushed() -> None:
@@ -87,4 +87,4 @@ def test_a_producer_that_does_not_stop_leaves_nothing_open() -> None:
     done: list[str] = []
     with pytest.raises(OSError, match="producer"):
         asyncio.run(closing(done, {"producer"}, flush=True))
-    assert done[-4:] == ["producer", "incidents kept", "receipts", "redis", "state"]
+    assert done[-5:] == ["producer", "incidents kept", "receipts", "redis", "state"]
