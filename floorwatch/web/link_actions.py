@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from alerts.incident import Act, Via
+from alerts.incident import Act, Via, incident_key
 from alerts.links import Claim, doer
 from alerts.plain_text import TextFault, comment_text, one_line
 from alerts.routing.policy import RoutingPolicy
@@ -18,6 +18,7 @@ from floorwatch.replay.task_look import TaskLook
 from floorwatch.web.details_page import details_page
 from floorwatch.web.link_pages import END_NOW, SPANS, about, page_of, unavailable
 from floorwatch.web.links_store import LinkAct, LinksStore, StoreAway
+from floorwatch.web.note_pages import replaced_page
 from floorwatch.web.page import Page
 from floorwatch.web.tasks_page import seen_from_ms, tasks_of, tasks_page
 from streams.core.formatting import UTC_ZONE
@@ -122,6 +123,8 @@ class LinkActions:
         """
         try:
             record, done = await self._look(claim, name)
+            if (later := await self._later(claim, record)) is not None:
+                return replaced_page(about(claim, later, self._zone_of(claim.receiver)), later)
             page = page_of(claim, record, done, self._clock_ms(), self._zone_of(claim.receiver))
             if record is None or not page.button:
                 return page if page.status != 200 else None  # nothing to do, or it is done: the page says so
@@ -139,9 +142,12 @@ class LinkActions:
         """Return what is so now of a claim, done under a name. Nothing is changed by it."""
         try:
             record, done = await self._look(claim, name)
+            later = await self._later(claim, record)
         except StoreAway as error:
             return unavailable(claim, str(error))
         zone, now_ms = self._zone_of(claim.receiver), self._clock_ms()
+        if later is not None:
+            return replaced_page(about(claim, later, zone), later)
         if claim.purpose == "details" and record is not None:
             behind = await self._store.behind(record)
             return details_page(about(claim, record, zone), record, behind, self._policy, now_ms, zone)
@@ -149,6 +155,12 @@ class LinkActions:
             seen = await self._seen(record)
             return tasks_page(about(claim, record, zone), record, seen, self._task_url, zone)
         return page_of(claim, record, done, now_ms, zone)
+
+    async def _later(self, claim: Claim, record: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the incident that has taken the place of one that a link comments on; None: it is the last of its rule and scope."""
+        if claim.purpose != "comment" or record is None or record["state"] != "resolved":
+            return None
+        return await self._store.incident(incident_key(record["rule"], record["scope_key"], record["episode"] + 1))
 
     async def _seen(self, record: dict[str, Any]) -> TaskLook | None:
         """Return what the log says of the tasks behind an incident; None where it cannot be asked."""

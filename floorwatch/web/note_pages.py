@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import structs
+
 from alerts.dues import NO_TIER
 from floorwatch.web.links_store import LinkAct
 from floorwatch.web.page import LATE_MS, Page, at_words, shows, waits, with_words
@@ -43,6 +45,24 @@ def comment_page(shown: Page, record: Mapping[str, Any], done: LinkAct | None, n
         button="Add another",
         ask_note=True,
     )
+
+
+def replaced_page(shown: Page, later: Mapping[str, Any]) -> Page:
+    """Return the page of a link that comments on an incident in whose place a later one of the same rule and scope has come.
+
+    Args:
+        shown: What all pages show, of the later one.
+        later: The later one.
+    """
+    page = with_words(
+        shown,
+        "It has begun anew since",
+        "sorry",
+        "The incident of this message is over for good, and nobody looks at it any more. Your comment was not added.",
+        "A newer message about what you see here has a link that comments.",
+        f"At a command line: floorwatch comment {str(later['key'])[:12]} TEXT --by NAME",
+    )
+    return structs.replace(page, status=409)
 
 
 def escalate_page(shown: Page, record: Mapping[str, Any], done: LinkAct | None, now_ms: int, zone: str) -> Page:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 
+import msgspec
 import pytest
 
+from alerts.incident import incident_key
 from alerts.links import Claim, read
 from alerts.plain_text import MOST_COMMENT
 from tests.alerts.incident_world import KEY
@@ -48,6 +50,28 @@ def test_a_comment_can_be_written_when_it_is_over_and_an_escalation_cannot(redis
         assert [act.what for act in here.acts()] == ["comment"]
         await here.world.turn()
         assert (await here.world.shown())["acts"][-1]["note"] == "it was the tool"
+
+    run(redis_url, story)
+
+
+def test_a_comment_on_what_a_later_episode_replaced_is_refused_with_the_way_to_that_one(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        await here.world.put(*(signal(False, NOW_MS + n * MINUTE_MS, rule="the-rule") for n in (1, 2)))
+        await here.world.turn()
+        old = await here.world.shown()
+        url = here.link("comment")
+        assert (await here.press(url, note="while it was the last"))[0] == 200
+        later = incident_key(old["rule"], old["scope_key"], old["episode"] + 1)
+        record = {**old, "key": later, "episode": old["episode"] + 1, "state": "open"}
+        await here.world.redis.hset("f:incidents", later, msgspec.json.encode(record))
+        before = len(here.acts())
+        for status, said in (await here.get(url), await here.press(url, note="too late")):
+            assert (status, "It has begun anew since" in said, f"floorwatch comment {later[:12]}" in said) == (
+                409,
+                True,
+                True,
+            )
+        assert len(here.acts()) == before
 
     run(redis_url, story)
 
