@@ -1,7 +1,7 @@
 """What people did and planned counts once, however often the log has it. Pure.
 
 The shipper of the embedded stack brings its journal to each new broker from the beginning, and after a crash some of it twice. So
-the stage keeps by a digest of its content what has counted, beside the incidents that it has moved (ADR 56).
+the stage keeps by a digest of its content what has counted, beside the incidents that it has moved (ADR 58).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Incidents on disk: what the incidents stage has written, for a broker that forgets (ADR 56).
+"""Incidents on disk: what the incidents stage has written, for a broker that forgets (ADR 58).
 
 Workers keep each flush of the stage in ``var/alerts/NNNNNNNN`` before anybody is told of it, in one frame, so all of it or nothing.
 A new broker begins with the last value of each key, written to its topics before a worker runs; these values then are the

@@ -148,7 +148,7 @@ NOTICE = Format(
     "member format, once there is a version 2",
     _STOPS,
     "1.1: keys +… (a notification) and =… (what became of it on each channel; ADR 0051); "
-    "1.2: keys !… (what people did has counted; ADR 0056)",
+    "1.2: keys !… (what people did has counted; ADR 0058)",
     2,
 )
 NOTIFICATION = Format(
