@@ -36,7 +36,7 @@ class Stack:
         client.hset(f"floorwatch:{PLANS}", mapping={SHOWN: b"", **{plan_key(one): encode_input(one) for one in plans}})
         client.close()
 
-    async def written(self, _settings: Any, _stack: Any, given: Plan) -> str:
+    async def written(self, _settings: Any, given: Plan, _journal: Any) -> str:
         self.put.append(given)
         self.know(given)
         return "signals.v1[0] offset 0"
@@ -50,7 +50,7 @@ def here(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
     for name, value in {"REDIS__URL": redis_url, "KAFKA__BROKERS": "127.0.0.1:1", **SETTINGS}.items():
         monkeypatch.setenv(f"FLOORWATCH_{name}", value)
     made = Stack(redis_url)
-    monkeypatch.setattr(floorwatch.cli.plans, "_put", made.written)
+    monkeypatch.setattr(floorwatch.cli.plans, "put", made.written)
     for module in (floorwatch.cli.oncall, floorwatch.cli.plans):
         monkeypatch.setattr(module, "now_ms", lambda: NOW_MS)
     return made
