@@ -13,6 +13,8 @@ from typing import Any
 from alerts.channels.pagerduty import PagerDutyChannel
 from alerts.notifier import Notifier
 from alerts.outbox import Outbox
+from streams.agents.incident_state import DONE, PLAN
+from streams.agents.notice_delivery import MESSAGE, RECEIPTS
 from streams.engine.log import KafkaLogWriter
 from streams.models import topics
 
@@ -59,8 +61,13 @@ def _calls(kind: type, name: str, *, after: bool = False) -> None:
     setattr(kind, name, mortal)
 
 
+def is_group(key: bytes) -> bool:
+    """Whether a key of notices.v1 is a group's; the others begin with a character of their own."""
+    return key[:1] not in (MESSAGE, RECEIPTS, PLAN.encode(), DONE.encode())
+
+
 def _groups(keys: list[bytes]) -> bool:
-    return any(key[:1] not in (b"+", b"=", b"~") for key in keys)
+    return any(is_group(key) for key in keys)
 
 
 POINTS: dict[str, Callable[[], None]] = {

@@ -36,6 +36,7 @@ from tests.alerts.channels.recorder import Recorder, recording
 from tests.alerts.channels.test_alertmanager import alertmanager
 from tests.alerts.machine import signal
 from tests.kafka.conftest import processes, run, write_config
+from tests.kafka.mortal_worker import is_group
 from tests.redis_clients import async_client
 from tests.waits import until
 
@@ -184,7 +185,7 @@ def notices(records: list[tuple[int, bytes, bytes | None]]) -> dict[str, Any]:
     """Return the notices of all groups as notices.v1 has ever had them, by id; each was decided once."""
     found: dict[str, Any] = {}
     for _, key, value in records:
-        if value is None or key[:1] in (b"+", b"=", b"~"):
+        if value is None or not is_group(key):
             continue
         for notice in decode_group(value).notices:
             assert found.setdefault(notice.id, notice).targets == notice.targets
