@@ -79,7 +79,7 @@ def tell(
     spoken = _spoken_for([*now.values(), *later])
     # As of before the tick, also at a replay: who is held by what the tick has told is found from what was due then.
     found = _found(scene, now, groups, now_ms, spoken, out)
-    for notice in (notice for key in decided for notice in groups[key].notices if notice.stamp == stamp):
+    for notice in (notice for key in sorted(decided) for notice in groups[key].notices if notice.stamp == stamp):
         out.notices.append(notice)
         _note(notice, now)
     open_groups = _grouped([one for one in found if one.hold is None and one.group not in decided])

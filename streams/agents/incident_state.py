@@ -307,6 +307,9 @@ class IncidentState:
         self.waiting.groups.update(told.groups)
         # One that is known was decided by the worker before: its message is on the log, and is told as it is there.
         if new := [notice for notice in told.notices if self.receipts.decide(notice)]:
+            # Also what a worker decided that died before it wrote the message: the group keeps such a notice until it is written.
+            for notice in new:
+                self.waiting.groups.setdefault(notice.group, self._groups[notice.group])
             by_key = {one.key: one for one in (*self._unsaid.values(), *self._incidents.values())} | told.incidents
             made = {notice.id: message_of(notice, by_key) for notice in new}
             self.waiting.notify += [one for one in made.values() if one is not None]

@@ -268,8 +268,11 @@ class IncidentsStage:
         self._state.show_again()
 
     async def _write_down(self, waiting: PendingWrites) -> None:
-        """Write what was decided and planned, and hand on what belongs elsewhere."""
-        records = [ProducerRecord(key.encode(), encode_group(group)) for key, group in waiting.groups.items()]
+        """Write what was decided and planned, and hand on what belongs elsewhere.
+
+        Groups in the order in which a tick tells them, so that a replay after a death amid them notes who was told in that order too.
+        """
+        records = [ProducerRecord(key.encode(), encode_group(group)) for key, group in sorted(waiting.groups.items())]
         records += [ProducerRecord(f"{PLAN}{key}".encode(), value) for key, value in waiting.plans.items()]
         records += [ProducerRecord(f"{DONE}{name}".encode(), value) for name, value in waiting.done.items()]
         if records:

@@ -151,7 +151,13 @@ def test_what_is_told_is_bounded(script: list[tuple[str, int]]) -> None:
         assert len(told) <= most
 
 
+TWO_GROUPS_AT_ONE_TICK = [*[("floor", 0)] * 5, ("a", 0), ("floor", 70)]
+"""A reminder of one group and an escalation of another are told at the same tick."""
+
+
 @pytest.mark.slow
+@example(TWO_GROUPS_AT_ONE_TICK, 3, [(5, 2)])
+@example(TWO_GROUPS_AT_ONE_TICK, 3, [(5, 1)])
 @given(scripts, st.integers(1, 5), st.lists(st.tuples(st.integers(0, 12), st.integers(0, 6)), max_size=4))
 def test_batches_and_deaths_change_nothing(
     script: list[tuple[str, int]], flush_every: int, deaths: list[tuple[int, int]]

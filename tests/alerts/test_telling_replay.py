@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -182,6 +182,7 @@ def test_killed_between_any_two_writes_what_was_decided_is_told_once_to_the_same
 
 
 @pytest.mark.slow
+@example([("floor", 0), ("floor", 0), ("a", 0), ("floor", 0)], 4, [(1, 1), (2, 1)])  # decided, died, decided more, died
 @given(scripts, st.integers(1, 5), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), min_size=1, max_size=3))
 def test_a_configuration_that_changed_before_the_replay_changes_nobody_who_was_decided(
     script: list[tuple[str, int]], flush_every: int, deaths: list[tuple[int, int]]
