@@ -58,6 +58,8 @@ def tell(
     now_ms: int,
     stamp: Stamp,
     kept: Collection[str] = (),
+    *,
+    on_log: bool = False,
 ) -> Telling:
     """Decide what is told at a tick.
 
@@ -68,6 +70,8 @@ def tell(
         now_ms: Wall time of the tick.
         stamp: Its place on the log.
         kept: Groups whose notices are not written yet, so that they are kept beside new ones.
+        on_log: All that this tick tells is on the log, so nothing is decided anew: what incidents became later is known, and
+            may say something else.
     """
     out = Telling()
     all_of_them = list(incidents)
@@ -82,7 +86,7 @@ def tell(
     for notice in (notice for key in sorted(decided) for notice in groups[key].notices if notice.stamp == stamp):
         out.notices.append(notice)
         _note(notice, now)
-    open_groups = _grouped([one for one in found if one.hold is None and one.group not in decided])
+    open_groups = {} if on_log else _grouped([one for one in found if one.hold is None and one.group not in decided])
     ready, urgent = _ready(open_groups, groups, now_ms)
     silent = partial(_silent, scene, now_ms, spoken)
     told = _accepted(now, later, open_groups, ready, urgent, silent)
@@ -101,8 +105,9 @@ def tell(
             notices=(*(group.notices if key in kept else ()), *made),
             stamp=stamp,
         )
-    undecided = {due.group: due for due in found if not due.early and due.group not in decided}
-    _waiting(undecided, open_groups, told, groups, now_ms, stamp, out)
+    if not on_log:
+        undecided = {due.group: due for due in found if not due.early and due.group not in decided}
+        _waiting(undecided, open_groups, told, groups, now_ms, stamp, out)
     _holds(now, later, found, told, {**groups, **out.groups}, silent)
     for key, one in now.items():
         if one is not before[key]:

@@ -116,6 +116,8 @@ class IncidentState:
         # Earlier episodes whose end has not been told, by key.
         self._unsaid: dict[str, Incident] = {}
         self._groups: dict[str, IncidentGroup] = {}
+        # The last record whose effect on an incident is on the log: what was told up to there is, for a flush writes that first.
+        self._written = -1
         # Where those that other partitions hold were read, until they are taken over.
         self._foreign: dict[str, Stamp] = {}
         self._standing: dict[tuple[str, str], LastRequest] = {}
@@ -152,6 +154,7 @@ class IncidentState:
             self._foreign[incident.key] = Stamp(partition, _offset(incident))
             incident = structs.replace(incident, stamp=Stamp(self._partition, -1))
             self.waiting.publish[incident.key] = incident
+        self._written = max(self._written, _offset(incident))
         newest = self.waiting.show.get(incident.key)
         if newest is None or _age(incident) >= _age(newest):
             self.waiting.show[incident.key] = incident
@@ -297,7 +300,8 @@ class IncidentState:
 
     def _tell(self, at_ms: int, stamp: Stamp) -> None:
         """Decide who is told of what at a tick."""
-        told = tell(self._scene, self.timed(), self._groups, at_ms, stamp, self.waiting.groups)
+        on_log = stamp.offset <= self._written
+        told = tell(self._scene, self.timed(), self._groups, at_ms, stamp, self.waiting.groups, on_log=on_log)
         for key, error in told.faults:
             self._refuse(stamp.offset, key.encode(), error)
         for after in told.incidents.values():
@@ -305,11 +309,11 @@ class IncidentState:
             self.waiting.publish[after.key] = after
         self._groups.update(told.groups)
         self.waiting.groups.update(told.groups)
+        # Also what a worker decided that died before it wrote message or incident: its group keeps such a notice beside later ones.
+        for notice in told.notices:
+            self.waiting.groups.setdefault(notice.group, self._groups[notice.group])
         # One that is known was decided by the worker before: its message is on the log, and is told as it is there.
         if new := [notice for notice in told.notices if self.receipts.decide(notice)]:
-            # Also what a worker decided that died before it wrote the message: the group keeps such a notice until it is written.
-            for notice in new:
-                self.waiting.groups.setdefault(notice.group, self._groups[notice.group])
             by_key = {one.key: one for one in (*self._unsaid.values(), *self._incidents.values())} | told.incidents
             made = {notice.id: message_of(notice, by_key) for notice in new}
             self.waiting.notify += [one for one in made.values() if one is not None]

@@ -18,6 +18,7 @@ from alerts.lifecycle import IncidentPolicy
 from alerts.notice import Notice, is_digest
 from alerts.oncall.policy import CalendarPolicy, WeeklyTimes
 from alerts.routing.policy import RoutingPolicy
+from alerts.signals import Signal
 from tests.alerts.machine import signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 from tests.alerts.test_telling_replay import Mortal, _decided, _played, _sound, _states, routed
@@ -112,17 +113,21 @@ def test_who_was_told_of_a_beginning_is_told_of_its_end_once_and_nothing_twice(s
 
 @pytest.mark.slow
 @example([("a", 0), ("ack a", 1), ("tick", 70), ("tick", 70)])
+@example([("a", 0), ("a off", 0), ("ack a", 0), ("a", 70)])
 @given(scripts)
 def test_nobody_is_reminded_after_an_acknowledgement_or_in_quiet_hours(script: list[tuple[str, int]]) -> None:
     inputs = inputs_of(script)
     log, _ = asyncio.run(_played(inputs, 3, [], how=rich(), base=FLAPS))
     taken: set[str] = set()
     live: set[str] = set()
+    fires: dict[str, bool] = {}
     by_offset: dict[int, list[Notice]] = defaultdict(list)
     for notice in in_order(log):
         by_offset[notice.stamp.offset].append(notice)
     for offset, given_ in enumerate(inputs):
-        if isinstance(given_, Ack) and given_.key in live:
+        if isinstance(given_, Signal):
+            fires[incident_key(given_.rule, given_.scope_key, 1)] = given_.firing
+        if isinstance(given_, Ack) and given_.key in live and fires[given_.key]:  # nobody takes what is over
             taken.add(given_.key)
         for notice in by_offset[offset]:
             hour = notice.at_ms // 3_600_000 % 24

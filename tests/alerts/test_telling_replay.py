@@ -167,7 +167,12 @@ def _sound(log: Mortal, stage: IncidentsStage) -> None:
             assert held.held or told_now(held), "neither told nor explained"
 
 
+OVER_IN_THE_NEXT_RECORD = [*[("floor", 0)] * 7, ("a", 0), ("floor off", 0), ("a", 20), ("floor off", 1)]
+"""A vendor is told of by the floor, until the record behind a tick ends the floor: a replay of the tick knows of that end."""
+
+
 @pytest.mark.slow
+@example(OVER_IN_THE_NEXT_RECORD, 3, [(6, 5)])
 @given(scripts, st.integers(1, 5), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), max_size=4))
 def test_killed_between_any_two_writes_what_was_decided_is_told_once_to_the_same_people(
     script: list[tuple[str, int]], flush_every: int, deaths: list[tuple[int, int]]
@@ -183,6 +188,7 @@ def test_killed_between_any_two_writes_what_was_decided_is_told_once_to_the_same
 
 @pytest.mark.slow
 @example([("floor", 0), ("floor", 0), ("a", 0), ("floor", 0)], 4, [(1, 1), (2, 1)])  # decided, died, decided more, died
+@example([("floor", 0), ("b", 0), ("floor", 0), ("floor", 6)], 3, [(1, 3), (2, 1)])  # so too, with the message written
 @given(scripts, st.integers(1, 5), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), min_size=1, max_size=3))
 def test_a_configuration_that_changed_before_the_replay_changes_nobody_who_was_decided(
     script: list[tuple[str, int]], flush_every: int, deaths: list[tuple[int, int]]
