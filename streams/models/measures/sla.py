@@ -31,7 +31,10 @@ DUE = sla.count(
     "Tasks due in the range, cancelled ones left out.",
     Column("due", 20),
     Series("sla_due", "Tasks due in the window."),
-    Meaning("Tasks due in the window; done in time; done too late or still open past their due time."),
+    Meaning(
+        "Tasks due in the window, also open ones that are due later in it (`open_due`); done in time; done too late or still open past "
+        "their due time."
+    ),
 )
 sla.show(
     "met",
