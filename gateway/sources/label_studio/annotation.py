@@ -125,8 +125,8 @@ class AnnotationMapping:
     def _audit(self, given: Remembered) -> Any:
         """Return the audit of what is remembered of the label.
 
-        Its verdict is ``incomparable`` where the labeller's answer is not known, or is not all made of choices: an answer
-        that cannot be compared must not be taken for an equal one.
+        Its verdict is ``incomparable`` where the labeller's answer is not known, or where what it holds beside choices cannot
+        be compared: such an answer must not be taken for an equal one.
         """
         time = time_of(self._annotation, "updated_at", self._place)
         reviewer = person(self._annotation.get("updated_by"))
@@ -164,7 +164,13 @@ class AnnotationMapping:
     def _given(self) -> Remembered:
         """Return what is remembered of the labeller's own answer."""
         answer = self._answer
-        return {"values": answer.values, "choices": answer.choices, "complete": answer.complete, "known": True}
+        return {
+            "values": answer.values,
+            "choices": answer.choices,
+            "complete": answer.complete,
+            "digest": answer.digest,
+            "known": True,
+        }
 
     def _record(self, labeler: str, *, skipped: bool, known: bool) -> Remembered:
         return {

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.sources.label_studio.digest import digest_of, same
 from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.webhooks import BadWebhook, Remembered
 
@@ -105,9 +106,15 @@ def _annotation(annotation: dict[str, Any], settings: LabelStudioSettings) -> di
     if isinstance(result, list):
         answers = [part for part in result if not _is_remark(part, settings)]
         kept["result"] = list(_choices(answers))
+        others = [part for part in answers if not any(_choices([part]))]
         # How many parts were left out, because their content must not be kept. A distilled webhook has the number
         # already.
-        kept["other_results"] = len(answers) - len(kept["result"]) + _other_results(annotation)
+        kept["other_results"] = len(others) + _other_results(annotation)
+        key = settings.digest_bytes
+        if others and key is not None:
+            kept["digest"] = digest_of(others, key)
+        elif isinstance(annotation.get("digest"), str):
+            kept["digest"] = annotation["digest"][:128]
     return kept
 
 
@@ -177,6 +184,7 @@ class AnnotationResult:
         severity: The choice of the severity control, or None.
         complete: Whether ``choices`` are all there is. A rating, a text, a box and the like are not read.
         present: Whether the webhook has the answer at all.
+        digest: Of all else that is in the answer; empty where there is nothing else, None where there is and no key is set.
     """
 
     values: list[str]
@@ -184,20 +192,23 @@ class AnnotationResult:
     severity: str | None
     complete: bool
     present: bool
+    digest: str | None
 
     def compared(self, given: Remembered) -> bool | None:
         """Tell whether this answer equals the remembered one; None where that cannot be known.
 
         Args:
-            given: What is remembered of the labeller's own annotation. Older records have only ``values``.
+            given: What is remembered of the labeller's own annotation. Older records have no ``digest``, the oldest only ``values``.
         """
         if not given["known"] or not self.present:
             return None
         theirs = given.get("choices")
-        same = self.choices == theirs if theirs is not None else set(self.values) == set(given["values"])
-        if not same:
+        alike = self.choices == theirs if theirs is not None else set(self.values) == set(given["values"])
+        if not alike:
             return False
-        return True if self.choices and self.complete and given.get("complete", True) else None
+        if self.complete and given.get("complete", True):
+            return True if self.choices else None
+        return same(self.digest, given.get("digest"))
 
 
 def annotation_result_of(annotation: dict[str, Any], settings: LabelStudioSettings) -> AnnotationResult:
@@ -213,4 +224,6 @@ def annotation_result_of(annotation: dict[str, Any], settings: LabelStudioSettin
             values += [value for value in chosen if value not in values]
             choices.update(f"{part['from_name']}={value}" for value in chosen)
     present = "result" in annotation
-    return AnnotationResult(values, sorted(choices), severity, present and not annotation.get("other_results"), present)
+    complete = present and not annotation.get("other_results")
+    digest = "" if complete else annotation.get("digest")
+    return AnnotationResult(values, sorted(choices), severity, complete, present, digest)

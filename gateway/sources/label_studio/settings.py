@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
 
-from config.base import Section
+from pydantic import Field, SecretStr, model_validator
+
+from config.base import Section, SettingsFault, refuse
+from config.grants import MIN_KEY_CHARS
 from gateway.sources.fields import LabelerDims, Severity
 
 
@@ -38,14 +41,33 @@ class LabelStudioSettings(Section):
     remark_controls: frozenset[str] = Field(
         default=frozenset({"comment", "comments", "note", "notes", "remark", "remarks"}),
         description="Names of text controls that hold remarks and decide nothing. Any other answer that is not a choice of the "
-        "whole task (a rating, a text, a box) cannot be compared: a review of it gives no verdict.",
+        "whole task (a rating, a text, a box) is compared by its digest (digest_key).",
     )
+    digest_key: SecretStr | None = Field(
+        default=None,
+        description="Secret of all gateways of this installation, by which a review of a rating, a text or a box is compared with the "
+        "label without keeping either; without one such a review gives no verdict. Better in digest_key_file.",
+    )
+    digest_key_file: Path | None = Field(default=None, description="File whose content is digest_key.")
     safe_values: frozenset[str] = Field(
         default=frozenset({"Safe"}), description="Values that mean 'no violation': they tell false positives."
     )
     labelers: dict[str, LabelerDims] = Field(
         default={}, description="Team, site and vendor by labeler id (ls-user-7): Label Studio sends none of them."
     )
+
+    @model_validator(mode="after")
+    def _sound(self) -> LabelStudioSettings:
+        if self.digest_key is not None and len(self.digest_key.get_secret_value()) < MIN_KEY_CHARS:
+            reason = f"the key has fewer than {MIN_KEY_CHARS} characters, so it could be guessed"
+            hint = "make one with: openssl rand -hex 32 > digest.key, and set digest_key_file for all gateways"
+            refuse([SettingsFault(("digest_key",), reason, hint)])
+        return self
+
+    @property
+    def digest_bytes(self) -> bytes | None:
+        """The key of digests, or None."""
+        return None if self.digest_key is None else self.digest_key.get_secret_value().encode()
 
     @property
     def data_fields(self) -> frozenset[str]:

@@ -1,0 +1,113 @@
+"""Digests of what an annotation holds beside choices: a rating, a text, a box. They tell equal from changed, and nothing else.
+
+A digest is an HMAC with a key of the installation, so that nobody who reads it can try out contents. Digests are compared only
+where version and key are the same, which their first characters tell.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections import defaultdict
+from typing import Any
+
+VERSION = "1"
+_DIGITS = 4
+"""Decimal digits kept of a number: coordinates are percents of an image, and a form that is saved anew may round them otherwise."""
+
+_NOT_CONTENT = frozenset(
+    (
+        "id",
+        "parentID",
+        "from_id",
+        "to_id",
+        "origin",
+        "score",
+        "readonly",
+        "hidden",
+        "locked",
+        "meta",
+        "original_width",
+        "original_height",
+    )
+)
+"""What the tool adds to a part of an answer: names of its own, where it came from, notes, and the size of what was shown."""
+
+Part = dict[str, Any]
+
+
+def digest_of(parts: list[Any], key: bytes) -> str:
+    """Return ``VERSION.KEY:DIGEST`` of the parts of an annotation's result, whatever their order and ids; empty without parts.
+
+    Parts that share an id are one region. A relation and a part of a region (``parentID``) are taken with the content of what
+    they name.
+
+    Args:
+        parts: Decoded parts of ``annotation.result``.
+        key: The installation's key.
+    """
+    if not parts:
+        return ""
+    regions: dict[str, list[str]] = defaultdict(list)
+    for part in parts:
+        if isinstance(part, dict) and isinstance(part.get("id"), str):
+            regions[part["id"]].append(_canonical(_content(part)))
+    content = {name: sorted(some) for name, some in regions.items()}
+    text = _canonical(sorted(_canonical(_whole(part, content)) for part in parts))
+    return f"{prefix_of(key)}:{_hmac(key, b'answer ' + text.encode('utf-8', 'surrogatepass'))[:32]}"
+
+
+def prefix_of(key: bytes) -> str:
+    """Return version and key id, with which all digests of a key begin."""
+    return f"{VERSION}.{_hmac(key, b'key id')[:8]}"
+
+
+def same(one: str | None, other: str | None) -> bool | None:
+    """Tell whether two digests are of the same content; None where they cannot be compared.
+
+    Args:
+        one: A digest, empty where there was no content; None where none was made.
+        other: Another.
+    """
+    if one is None or other is None:
+        return None
+    if one and other and one.partition(":")[0] != other.partition(":")[0]:
+        return None
+    return one == other
+
+
+def _hmac(key: bytes, text: bytes) -> str:
+    return hmac.new(key, text, "sha256").hexdigest()
+
+
+def _content(part: Part) -> Part:
+    return {name: _rounded(value) for name, value in part.items() if name not in _NOT_CONTENT}
+
+
+def _whole(part: Any, regions: dict[str, list[str]]) -> Any:
+    """Return a part with the content of its region and of what it names, in place of their ids."""
+    if not isinstance(part, dict):
+        return _rounded(part)
+    names = {
+        name: regions.get(part[name], []) for name in ("id", "parentID", "from_id", "to_id") if _is_name(part, name)
+    }
+    return {"content": _content(part), "named": names}
+
+
+def _is_name(part: Part, name: str) -> bool:
+    return isinstance(part.get(name), str)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        found = round(value, _DIGITS)
+        return int(found) if found == int(found) else found
+    if isinstance(value, dict):
+        return {name: _rounded(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [_rounded(held) for held in value]
+    return value
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
