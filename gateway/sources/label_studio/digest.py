@@ -101,7 +101,7 @@ def _is_name(part: Part, name: str) -> bool:
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         found = round(value, _DIGITS)
-        return int(found) if found == int(found) else found
+        return int(found) if found.is_integer() else found
     if isinstance(value, dict):
         return {name: _rounded(held) for name, held in value.items()}
     if isinstance(value, list):
