@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from gateway.sources.fields import LabelerDims
+from gateway.sources.label_studio.due import BadDueTime, due_time
 from gateway.sources.label_studio.read import dim
 from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.webhooks import event_id, labels_wanted
 from streams.models import events as wire
-from streams.models.timestamps import parse_rfc3339
 
 _NO_DIMS = LabelerDims()
 _MAX_LEAD_S = 30 * 86_400.0
@@ -94,15 +94,15 @@ class Maker:
         """Return when the task is due, where its data says so.
 
         Raises:
-            ValueError: It says something that is not a time with a zone.
+            BadDueTime: It says something that is no time.
         """
         said = dim(self.task, self.settings.due_field)
-        return None if said is None else parse_rfc3339(said)
+        return None if said is None else due_time(said, self.settings.due_zone)
 
     def _due(self) -> datetime | None:
         try:
             return self.due_at()
-        except ValueError:
+        except BadDueTime:
             return None
 
     def _event(self, cls: Any, identity: str, time: datetime, data: Any) -> Any:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from config.base import Section, SettingsFault, refuse
 from config.grants import MIN_KEY_CHARS
+from config.tables import Zone
 from gateway.sources.fields import LabelerDims, Severity
 
 
@@ -26,7 +27,12 @@ class LabelStudioSettings(Section):
     market_field: str = Field(default="lang", description="Field of task.data or task.meta that holds the market.")
     priority_field: str = Field(default="priority", description="Field of task.data or task.meta.")
     due_field: str = Field(
-        default="due_at", description="Field of task.data or task.meta: when it is due, RFC 3339 with a zone."
+        default="due_at",
+        description="Field of task.data or task.meta: when it is due, RFC 3339 with a zone, or without one in due_zone.",
+    )
+    due_zone: Zone | None = Field(
+        default=None,
+        description="IANA zone, such as Asia/Kuala_Lumpur, of due times that name none; unset, such a task has no due time.",
     )
     sla_class_field: str = Field(
         default="sla_class", description="Field of task.data or task.meta that names one of targets.sla_classes."

@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.sources.base import TranslationContext
 from gateway.sources.label_studio.annotation import AnnotationMapping
+from gateway.sources.label_studio.due import BadDueTime
 from gateway.sources.label_studio.events import Maker, annotation_key, project_id, task_key
 from gateway.sources.label_studio.read import Hook, distill, malformed, need, time_of
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
@@ -151,9 +152,9 @@ class _Work:
         """Report a due time that cannot be read. The task counts without one."""
         try:
             maker.due_at()
-        except ValueError:
+        except BadDueTime as fault:
             where = f"{place}.data.{self.context.settings.due_field}"
-            self._problem("wrong_time", where, f"{where} is no RFC 3339 time with a zone; the task has no SLA", task)
+            self._problem("wrong_time", where, f"{where} {fault}; the task has no SLA", task)
 
     def _task_deleted(self, task: dict[str, Any], place: str) -> None:
         task_id = need(task, "id", place)
