@@ -107,7 +107,7 @@ class Authenticator:
         self._signers: dict[str, Signer] = {}
         self._looked_ms = clock_ms()
         for name, source in settings.sources.items():
-            path = source.token_file if source.tool is None else source.secret_file
+            path = source.secret_file if source.signature else source.token_file
             if path is not None:
                 self._files.append(_TokenFile(name, path, _state_of(path)))
             self._take(name, *_text_of(name, source))
@@ -132,11 +132,15 @@ class Authenticator:
             return replace(found.sender, expired=rfc3339(found.until_ms))
         return found.sender
 
-    def signer(self, tool: str, name: str | None) -> Signer | None:
-        """Return the source that a signed webhook is of; without a name the only source of that tool. None without one."""
-        self._look_again_at_times()
+    def source_of(self, tool: str, name: str | None) -> str | None:
+        """Return the source that a webhook says it is of; without a name the only source of that tool. None without one."""
         found = [one for one, source in self._sources.items() if source.tool == tool and name in (None, one)]
-        return self._signers[found[0]] if len(found) == 1 else None
+        return found[0] if len(found) == 1 else None
+
+    def signer(self, source: str) -> Signer | None:
+        """Return who signs the webhooks of a source; None where a token says who sends."""
+        self._look_again_at_times()
+        return self._signers.get(source)
 
     def _look_again_at_times(self) -> int:
         now_ms = self._clock_ms()
@@ -148,7 +152,7 @@ class Authenticator:
     def _take(self, name: str, text: str, path: str) -> int:
         """Use the tokens or secrets of a text from now on; return how many. Raises TokenFault, and leaves what was."""
         source = self._sources[name]
-        if source.tool is None:
+        if source.signature is None:
             self._by_name[name] = self._distinct(name, _read(name, source, text, path))
             return len(self._by_name[name])
         self._by_name[name] = []  # known, but never by a token
@@ -163,7 +167,7 @@ class Authenticator:
                 continue
             one.seen = state
             try:
-                field = "token" if self._sources[one.name].tool is None else "secret"
+                field = "secret" if self._sources[one.name].signature else "token"
                 count = self._take(one.name, _file_text(one.name, field, one.path), str(one.path))
             except TokenFault as error:
                 _log.error("%s; the tokens read before stay in force", error)
@@ -203,9 +207,9 @@ def _state_of(path: Path) -> tuple[int, int, int]:
 
 def _text_of(name: str, source: SourceSettings) -> tuple[str, str]:
     """Return the text of a source's tokens or secrets, and the path of its file, empty without one."""
-    field = "token" if source.tool is None else "secret"
-    given = source.token if source.tool is None else source.secret
-    path = source.token_file if source.tool is None else source.secret_file
+    field = "secret" if source.signature else "token"
+    given = source.secret if source.signature else source.token
+    path = source.secret_file if source.signature else source.token_file
     if given is not None:
         return given.get_secret_value(), ""
     if path is None:

@@ -12,9 +12,10 @@ from pydantic import AwareDatetime, Field, SecretStr, model_validator
 from config.base import Section, SettingsFault, refuse
 from config.durations import Seconds
 from config.grants import MIN_KEY_CHARS, GrantSettings, tokens_of
+from gateway.sources.base import Signature
 from gateway.sources.fields import LabelerDims
 from gateway.sources.label_studio.settings import LabelStudioSettings
-from gateway.sources.registry import TOOLS, SignedTool, ToolSections, section_of, tool_of
+from gateway.sources.registry import TOOLS, SignedTool, ToolSections, section_of, signature_of, tool_of
 
 
 class SourceSettings(GrantSettings, ToolSections):
@@ -22,8 +23,8 @@ class SourceSettings(GrantSettings, ToolSections):
 
     tool: SignedTool | None = Field(
         default=None,
-        description="The tool that sends signed webhooks to /v1/hooks/<tool>?source=<name of this source>; null for senders "
-        "with a token.",
+        description="The tool that sends webhooks to /v1/hooks/<tool>?source=<name of this source>; null for senders "
+        "of events.",
     )
     secret: SecretStr | None = Field(
         default=None,
@@ -71,7 +72,7 @@ class SourceSettings(GrantSettings, ToolSections):
                 SettingsFault(("may",), "the source may send nothing", "name event types, or remove the source")
             )
         faults += self._signing_faults()
-        if self.tool is not None:
+        if self.signature is not None:
             refuse(faults)
             return self
         if self.token is None:
@@ -87,8 +88,13 @@ class SourceSettings(GrantSettings, ToolSections):
 
     def secrets(self, text: str) -> list[bytes]:
         """Return the keys in the text of a secret. Raises ValueError, with a sentence that does not show it."""
-        signature = None if self.tool is None else TOOLS[self.tool].signature
+        signature = self.signature
         return [] if signature is None else signature.secrets(text)
+
+    @property
+    def signature(self) -> Signature | None:
+        """How its webhooks are signed; None where a token says who sends."""
+        return None if self.tool is None else signature_of(TOOLS[self.tool], self)
 
     def _changed_sections(self) -> set[str]:
         """Return the tools' sections in which something is set."""
@@ -103,14 +109,17 @@ class SourceSettings(GrantSettings, ToolSections):
             reason = "the source names no tool, so this is not used"
             return [SettingsFault((one,), reason, "set tool, e.g. tool: argilla") for one in sorted(given)]
         title = TOOLS[self.tool].title
-        found = []
+        others = self._changed_sections() - {TOOLS[self.tool].section}
+        reason = f"the source's tool is {self.tool}, so this is not used"
+        found = [SettingsFault((one,), reason, "remove it") for one in sorted(others)]
+        if self.signature is None:
+            reason = "nothing is signed with it, so it is not used"
+            given = [one for one in ("secret", "secret_file") if getattr(self, one) is not None]
+            return [*found, *(SettingsFault((one,), reason, "remove it, and set token_file") for one in given)]
         for one in ("token", "token_file", "expires_at", "maintenance"):
             if getattr(self, one) is not None:
                 reason = f"{title} signs its webhooks and sends no token"
                 found.append(SettingsFault((one,), reason, "remove it, and set secret_file"))
-        others = self._changed_sections() - {TOOLS[self.tool].section}
-        reason = f"the source's tool is {self.tool}, so this is not used"
-        found += [SettingsFault((one,), reason, "remove it") for one in sorted(others)]
         if self.secret is None and self.secret_file is None:
             found.append(
                 SettingsFault(("secret",), f"the source has no secret of {title}", f"set secret_file or secret: {hint}")
@@ -215,7 +224,7 @@ class GatewaySettings(Section):
     def tool_settings(self, source: str) -> Any:
         """Return how the webhooks of a CloudEvents source, e.g. ``argilla/NAME``, are read: its tool's section."""
         tool = tool_of(source)
-        if tool.signature is None:
+        if not tool.of_source:
             return getattr(self, tool.section)
         return section_of(tool, self.sources.get(source.partition("/")[2]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -33,8 +34,7 @@ def route_of(tool: Tool) -> Handler:
     async def post(request: web.Request) -> web.Response:
         gateway = request.app[GATEWAY]
         until_s = asyncio.get_running_loop().time() + gateway.settings.hook_deadline_s
-        accept = _accept if tool.signature is None else _accept_signed
-        source, sender, hook = await accept(request, gateway, tool)
+        source, sender, hook = await _accepted(request, gateway, tool)
         return await _kept(request, tool, until_s, source, sender, hook)
 
     return post
@@ -69,23 +69,46 @@ async def _kept(
 # -- who sends ---------------------------------------------------------------------------------------------------
 
 
-async def _accept(request: web.Request, gateway: Gateway, tool: Tool) -> tuple[str, Sender, Webhook]:
-    """Return source, sender and reduced webhook of a tool that signs nothing: a token says who sends."""
+async def _accepted(request: web.Request, gateway: Gateway, tool: Tool) -> tuple[str, Sender, Webhook]:
+    """Return source, sender and reduced webhook, in the way in which the tool, or the source of it, says who sends."""
+    if not tool.of_source:
+        return await _accept(request, gateway, tool)
+    name = _source_of(request, gateway, tool)
+    signature = gateway.settings.sources[name].signature
+    if signature is None:
+        return await _accept(request, gateway, tool, name)
+    return await _accept_signed(request, gateway, tool, name, signature)
+
+
+async def _accept(
+    request: web.Request, gateway: Gateway, tool: Tool, of_source: str = ""
+) -> tuple[str, Sender, Webhook]:
+    """Return source, sender and reduced webhook of a tool that signs nothing: a token says who sends.
+
+    Args:
+        request: The webhook.
+        gateway: Who may send.
+        tool: What it is of.
+        of_source: The only source whose token will do; empty for any that may send for the source named.
+    """
     sender = gateway.sender(request, HOOKS)
-    name = request.query.get("source") or sender.name or gateway.settings.tool_settings(f"{tool.name}/").source
-    source = _source(tool, name, sender)
+    if of_source and sender.name != of_source:
+        reason = f"the token is not that of the source {of_source}"
+        raise refused(web.HTTPForbidden, "foreign_source", reason, f"send with a token of gateway.sources.{of_source}")
+    name = of_source or request.query.get("source") or sender.name
+    source = _source(tool, name or gateway.settings.tool_settings(f"{tool.name}/").source, sender)
     with reading(gateway.hooks, share_of(request, sender), gateway.settings) as held:
         return source, sender, await _redacted(await held.body(request), gateway, tool, source, held.time_slices)
 
 
-async def _accept_signed(request: web.Request, gateway: Gateway, tool: Tool) -> tuple[str, Sender, Webhook]:
+async def _accept_signed(
+    request: web.Request, gateway: Gateway, tool: Tool, name: str, signature: Signature
+) -> tuple[str, Sender, Webhook]:
     """Return source, sender and reduced webhook once its signature is known to be right.
 
     Until then the request counts against its address, and nothing of it is decoded.
     """
-    signature = tool.signature
-    assert signature is not None
-    signer = _signer(request, gateway, tool, signature)
+    signer = _signer(request, gateway, tool, name, signature)
     sender = signer.sender
     source = _source(tool, sender.name, sender)
     with reading(gateway.hooks, f"ip:{request.remote}", gateway.settings) as held:
@@ -95,15 +118,23 @@ async def _accept_signed(request: web.Request, gateway: Gateway, tool: Tool) -> 
         return source, sender, await _redacted(body, gateway, tool, source, held.time_slices)
 
 
-def _signer(request: web.Request, gateway: Gateway, tool: Tool, signature: Signature) -> Signer:
-    """Return the source a webhook says it is of; refuses a head that cannot be right, before the body is read."""
-    name = request.query.get("source") or None
-    signer = gateway.authenticator.signer(tool.name, name)
-    if signer is None:
-        reason = f"there is no such source of {tool.title}" if name else f"?source= is needed to know the {tool.title}"
+def _source_of(request: web.Request, gateway: Gateway, tool: Tool) -> str:
+    """Return the source a webhook says it is of, or refuse it."""
+    said = request.query.get("source") or None
+    name = gateway.authenticator.source_of(tool.name, said)
+    if name is None:
+        reason = f"there is no such source of {tool.title}" if said else f"?source= is needed to know the {tool.title}"
         hint = f"send to {tool.path}?source=NAME, where gateway.sources.NAME has tool: {tool.name}"
         raise _unauthorized(request, gateway, BadSignature("unauthorized", reason, hint))
-    tolerance_s = gateway.settings.tool_settings(f"{tool.name}/{signer.sender.name}").timestamp_tolerance_s
+    return name
+
+
+def _signer(request: web.Request, gateway: Gateway, tool: Tool, name: str, signature: Signature) -> Signer:
+    """Return who signs for a source; refuses a head that cannot be right, before the body is read."""
+    signer = gateway.authenticator.signer(name)
+    assert signer is not None
+    section = gateway.settings.tool_settings(f"{tool.name}/{name}")
+    tolerance_s = section.timestamp_tolerance_s if signature.timed else math.inf
     try:
         signature.check_head(request.headers, gateway.clock_ms(), tolerance_s)
     except BadSignature as fault:

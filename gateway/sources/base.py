@@ -46,11 +46,13 @@ class Signature:
             seconds.
         check_body: Refuses a body that none of the secrets has signed: headers, body, secrets.
         secrets: The keys in the text of a secret. Raises ValueError, with a sentence that does not show the secret.
+        timed: Whether a time is signed; then the tool's section has ``timestamp_tolerance_s``.
     """
 
     check_head: Callable[[Mapping[str, str], int, float], None]
     check_body: Callable[[Mapping[str, str], bytes, Sequence[bytes]], None]
     secrets: Callable[[str], list[bytes]]
+    timed: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Tool:
         lookups: Keys of remembered state that a webhook needs, given what is known so far.
         lookup_rounds: How often ``lookups`` is asked: 2 where one record names another.
         retries: Whether it sends a webhook again that was not answered 2xx.
+        signature_of: How the webhooks of one source are signed, by its section, where sources differ; the source has a
+            token where it says None.
         translate: A pure function of webhook, remembered state and context. Raises BadWebhook.
     """
 
@@ -76,12 +80,18 @@ class Tool:
     translate: Callable[[Webhook, Mapping[str, Remembered], TranslationContext], Translation]
     lookup_rounds: int = 1
     retries: bool = False
+    signature_of: Callable[[Any], Signature | None] | None = None
+
+    @property
+    def of_source(self) -> bool:
+        """Whether its settings are those of a source; else all its webhooks are read by one section of ``gateway``."""
+        return self.signature is not None or self.signature_of is not None
 
     @property
     def section(self) -> str:
-        """Where its settings are: in its source where it signs, else in ``gateway``.
+        """Where its settings are: see ``of_source``.
 
-        Of a tool that signs it has ``timestamp_tolerance_s``; else ``source``, the name for webhooks without ``?source=``.
+        One of ``gateway`` has ``source``, the name for webhooks without ``?source=``.
         """
         return self.name.replace("-", "_")
 

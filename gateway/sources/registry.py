@@ -9,11 +9,11 @@ from pydantic import Field
 from config.base import Section
 from gateway.sources.argilla.settings import ArgillaSettings
 from gateway.sources.argilla.tool import ARGILLA
-from gateway.sources.base import Tool
+from gateway.sources.base import Signature, Tool
 from gateway.sources.label_studio.tool import LABEL_STUDIO
 
 TOOLS: dict[str, Tool] = {one.name: one for one in (LABEL_STUDIO, ARGILLA)}
-"""By name. A tool that signs is also in ``SignedTool`` and has its section in ``ToolSections``."""
+"""By name. A tool whose sources have a ``tool`` is also in ``SignedTool`` and has its section in ``ToolSections``."""
 
 SignedTool = Literal["argilla"]
 
@@ -30,5 +30,10 @@ def tool_of(source: str) -> Tool:
 
 
 def section_of(tool: Tool, sections: ToolSections | None) -> Any:
-    """Return how a signed tool's webhooks are read; as by default where the source is no longer configured."""
+    """Return how the webhooks of a source of a tool are read; as by default where the source is no longer configured."""
     return getattr(sections or ToolSections(), tool.section)
+
+
+def signature_of(tool: Tool, sections: ToolSections | None) -> Signature | None:
+    """Return how a source's webhooks are signed; None where it has a token."""
+    return tool.signature if tool.signature_of is None else tool.signature_of(section_of(tool, sections))

@@ -374,8 +374,9 @@ def test_config_check_reads_secret_files(tmp_path: Path) -> None:
 
 
 def test_each_tool_that_signs_has_a_section_and_no_other() -> None:
-    signing = {tool.section for tool in TOOLS.values() if tool.signature is not None}
+    signing = {tool.section for tool in TOOLS.values() if tool.of_source}
     assert signing == set(ToolSections.model_fields)
-    assert all("timestamp_tolerance_s" in type(getattr(ToolSections(), one)).model_fields for one in signing)
+    timed = {tool.section for tool in TOOLS.values() if tool.signature is not None and tool.signature.timed}
+    assert all("timestamp_tolerance_s" in type(getattr(ToolSections(), one)).model_fields for one in timed)
     others = {tool.section for tool in TOOLS.values()} - signing
     assert all("source" in type(getattr(GatewaySettings(), one)).model_fields for one in others)
