@@ -114,8 +114,8 @@ class SourceSettings(GrantSettings, ToolSections):
         found = [SettingsFault((one,), reason, "remove it") for one in sorted(others)]
         if self.signature is None:
             reason = "nothing is signed with it, so it is not used"
-            given = [one for one in ("secret", "secret_file") if getattr(self, one) is not None]
-            return [*found, *(SettingsFault((one,), reason, "remove it, and set token_file") for one in given)]
+            unused = [one for one in ("secret", "secret_file") if getattr(self, one) is not None]
+            return [*found, *(SettingsFault((one,), reason, "remove it, and set token_file") for one in unused)]
         for one in ("token", "token_file", "expires_at", "maintenance"):
             if getattr(self, one) is not None:
                 reason = f"{title} signs its webhooks and sends no token"
