@@ -21,7 +21,15 @@ from floorwatch.web.links_store import LinkAct, LinksStore, StoreAway
 from floorwatch.web.note_pages import replaced_page
 from floorwatch.web.page import Page
 from floorwatch.web.tasks_page import seen_from_ms, tasks_of, tasks_page
-from floorwatch.web.told_together import MOST_TOGETHER, TOGETHER, Told, is_left, notice_of, told_by, with_others
+from floorwatch.web.told_together import (
+    MOST_TOGETHER,
+    TOGETHER,
+    MessageIncident,
+    is_left,
+    notice_of,
+    told_by,
+    with_others,
+)
 from streams.core.formatting import UTC_ZONE
 
 _log = logging.getLogger(__name__)
@@ -176,7 +184,7 @@ class LinkActions:
             return tasks_page(about(claim, record, zone), record, seen, self._task_url, zone)
         return page_of(claim, record, done, now_ms, zone)
 
-    async def _told(self, claim: Claim) -> list[Told]:
+    async def _told(self, claim: Claim) -> list[MessageIncident]:
         """Return the incidents that the message of a link told its receiver of, its own among them. Raises StoreAway."""
         if claim.purpose not in TOGETHER:
             return []
@@ -187,7 +195,7 @@ class LinkActions:
         records = await self._store.told_of(notice, MOST_TOGETHER)
         keys = [structs.replace(claim, incident=one["key"]) for one in records]
         return [
-            Told(one, await self._store.act(name_of(key)))
+            MessageIncident(one, await self._store.act(name_of(key)))
             for one, key in zip(records, keys, strict=True)
             if told_by(one, notice, claim.receiver)
         ]

@@ -28,7 +28,7 @@ _DID = {
 }
 
 
-class Told(Struct, frozen=True):
+class MessageIncident(Struct, frozen=True):
     """An incident of the message of a link, and what was done about it by a link of this receiver before."""
 
     record: dict[str, Any]
@@ -53,7 +53,7 @@ def is_told(told: Mapping[str, Any], receiver: str) -> bool:
     return told["receiver"] == receiver or receiver in told["channels"]
 
 
-def is_left(claim: Claim, one: Told, now_ms: int) -> bool:
+def is_left(claim: Claim, one: MessageIncident, now_ms: int) -> bool:
     """Tell whether what a link is for is still to be done about an incident of its message."""
     machine = one.record.get("machine", {})
     if claim.purpose in ("useful", "not_useful"):
@@ -66,7 +66,7 @@ def is_left(claim: Claim, one: Told, now_ms: int) -> bool:
     return until_ms is None or until_ms <= now_ms
 
 
-def with_others(page: Page, claim: Claim, told: Sequence[Told], now_ms: int, zone: str) -> Page:
+def with_others(page: Page, claim: Claim, told: Sequence[MessageIncident], now_ms: int, zone: str) -> Page:
     """Return the page of a link with what can be done about the other incidents of its message.
 
     Args:
@@ -106,5 +106,5 @@ def _words(purpose: LinkPurpose, count: int, *, others: bool) -> str:
     return f"{which[0].upper()}{which[1:]} {'was' if count == 1 else 'were'} {purpose.replace('_', ' ')}"
 
 
-def _rank(one: Told) -> tuple[int, str, str]:
+def _rank(one: MessageIncident) -> tuple[int, str, str]:
     return _RANK.get(str(one.record["severity"]), 2), str(one.record["title"]), str(one.record["key"])
