@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from floorwatch.sdk.spool import DiskSpool
 from gateway.authenticator import ClockMs
 from gateway.fair_share import FairShare
 from gateway.metrics import GatewayMetrics
@@ -26,7 +27,6 @@ from gateway.publisher import Overloaded, Publisher
 from gateway.settings import GatewaySettings
 from gateway.sources.base import Webhook
 from gateway.sources.registry import tool_of
-from gateway.spool import DiskSpool
 from gateway.tool_state import ToolState, ToolStateUnavailable
 from gateway.webhook_batch import PendingWebhook, WebhookBatch, WebhookOutcome, keys_of, rounds_of, translate_all
 from gateway.webhooks import Remembered

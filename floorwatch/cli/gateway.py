@@ -42,9 +42,9 @@ def gateway(
     from floorwatch.cli.common import exit_on_config_error
     from floorwatch.embedded.journal import JournalError
     from floorwatch.output.logs import set_up_logging
+    from floorwatch.sdk.spool import SpoolBusy
     from floorwatch.settings.load import load
     from gateway.authenticator import TokenFault, UnauthenticatedGateway
-    from gateway.spool import SpoolBusy
     from streams.models.formats import NewerFormat
     from telemetry.shutdown import ShutdownWatchdog
 

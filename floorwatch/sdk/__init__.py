@@ -11,9 +11,13 @@ their order. What fails may be sent again as it is: the same (source, id) counts
 from __future__ import annotations
 
 from floorwatch.sdk.blocking import emit, emit_http
+from floorwatch.sdk.emitter import Emitter
+from floorwatch.sdk.emitter_settings import EmitterSettings, EmitterStatus, SpoolFull
 from floorwatch.sdk.events import BadEvents, NotEmitted, event
 from floorwatch.sdk.http import HttpClient
 from floorwatch.sdk.kafka import Client
+from floorwatch.sdk.refused_events import RefusedEvent
+from floorwatch.sdk.spool import SpoolBusy
 from streams.models.acceptance import Refusal
 from streams.models.events import (
     AppealDecided,
@@ -59,6 +63,9 @@ __all__ = [
     "BreakEnded",
     "BreakStarted",
     "Client",
+    "Emitter",
+    "EmitterSettings",
+    "EmitterStatus",
     "Event",
     "EventLimits",
     "HttpClient",
@@ -69,9 +76,12 @@ __all__ = [
     "NotEmitted",
     "Prediction",
     "Refusal",
+    "RefusedEvent",
     "Sampling",
     "ShiftScheduled",
     "ShiftScheduledData",
+    "SpoolBusy",
+    "SpoolFull",
     "TaskCancelled",
     "TaskCancelledData",
     "TaskClaimed",

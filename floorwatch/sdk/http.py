@@ -15,7 +15,7 @@ from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 if TYPE_CHECKING:
     import aiohttp
 
-    from floorwatch.sdk.faults import Trouble
+    from floorwatch.sdk.trouble import Trouble
 
 log = logging.getLogger("floorwatch.sdk")
 
@@ -122,7 +122,8 @@ class HttpClient:
     async def _try(self, body: bytes) -> list[tuple[int, Refusal]]:
         import aiohttp
 
-        from floorwatch.sdk.faults import refused, trouble_of
+        from floorwatch.sdk.faults import trouble_of
+        from floorwatch.sdk.trouble import refused
 
         if self._session is None:
             raise NotEmitted("the client is not started: use 'async with HttpClient(…)'")

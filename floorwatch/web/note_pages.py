@@ -22,8 +22,6 @@ _WORDS = {
     "escalate": "escalated",
     "merge": "merged",
     "unmerge": "unmerged",
-    "useful": "marked useful",
-    "not_useful": "marked not useful",
 }
 
 

@@ -249,8 +249,8 @@ TOOL_STATE = Format(
     "gateway",
     "member format, once there is a version 2",
     "webhooks wait in the spool, and /readyz says why",
-    "1.1: what an annotation's audit was",
-    1,
+    "1.1: what an annotation's audit was; 1.2: digests of what is no choice (ADR 59)",
+    2,
 )
 SPOOL = Format(
     "a webhook in the spool",
@@ -261,6 +261,15 @@ SPOOL = Format(
     "member format",
     "the gateway does not start and says why",
     "2: grant, a checksum in the file done, the version",
+)
+EMITTER_SPOOL = Format(
+    "an emitter's spool",
+    1,
+    "the folder that Emitter(spool=) names, events-….jsonl and refused.jsonl",
+    "the SDK",
+    "the SDK",
+    "the file named format",
+    "the emitter is not made and says why",
 )
 JOURNAL = Format(
     "a journal segment",
@@ -313,5 +322,5 @@ COLD_TASK = Format(
 FORMATS: tuple[Format, ...] = (
     *(META, SEGMENT, ROW, COUNTED, WATERMARK, TABLE_ROW, INCIDENT, SIGNAL, NOTICE, NOTIFICATION),
     *(AUDIT_REQUEST, AUDIT_DRAW, AUDIT_PLAN, EVENT, DEAD_LETTER, BASELINE, LOOK, HEALTH, TOOL_STATE),
-    *(SPOOL, JOURNAL, STACK_STATE, KEPT_ALERTS, PROGRESS, COLD_TASK),
+    *(SPOOL, EMITTER_SPOOL, JOURNAL, STACK_STATE, KEPT_ALERTS, PROGRESS, COLD_TASK),
 )

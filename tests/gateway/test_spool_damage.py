@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import GatewaySettings
-from gateway.spool import DiskSpool
-from gateway.spool_records import framed, framed_number, read_number, read_records
+from floorwatch.sdk.spool import DiskSpool
+from floorwatch.sdk.spool_records import framed, framed_number, read_number, read_records
 from tests.gateway.harness import Bench, raw_fixture
 
 HOOKS = [

@@ -34,6 +34,7 @@ def shapes() -> dict[str, str]:
     from alerts.receipts import NoticeReceipts
     from floorwatch.analysis.audits.plan_file import AuditPlan
     from floorwatch.embedded.kept_alerts import KeptFlush
+    from floorwatch.sdk.refused_events import RefusedEvent
     from floorwatch.sdk.stacks import StackState
     from streams.core import counters
     from streams.core.facts import AnyFact
@@ -78,6 +79,7 @@ def shapes() -> dict[str, str]:
             [(name, keys(json.loads(value))) for name, value in sorted(files.items()) if "tool" in name]
         ),
         f.SPOOL.name: repr([keys(json.loads(line.split(b" ", 2)[2])) for line in hooks.splitlines()]),
+        f.EMITTER_SPOOL.name: f"checksum number event, {shape(RefusedEvent)}",
         f.JOURNAL.name: files["journal"].hex(),
         f.STACK_STATE.name: repr([(name, field.type) for name, field in StackState.__dataclass_fields__.items()]),
         f.KEPT_ALERTS.name: shape(KeptFlush),

@@ -238,7 +238,7 @@ def test_a_newer_partial_row_or_watermark_is_not_set_aside_as_unreadable() -> No
 
 
 def test_a_newer_spool_journal_or_state_is_refused(tmp_path: Path) -> None:
-    from gateway.spool_records import framed
+    from floorwatch.sdk.spool_records import framed
 
     spool = tmp_path / "spool"
     spool.mkdir()

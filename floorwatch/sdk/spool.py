@@ -1,8 +1,10 @@
-"""Keeps webhooks on disk from before they are answered until their events are published. A kill -9 loses none of them.
+"""Keeps on disk what was promised until it is delivered. A kill -9 loses none of it.
 
-One line a hook, with a checksum (``gateway.spool_records``). A file is named after the number of its first hook and deleted
-when all its hooks are done. A crash can cut only the end of the last file, and nobody was answered for what stood
-there. Damage is set aside in a file ending in ``.damaged`` and reported; every other hook is delivered.
+The gateway keeps webhooks so, from before they are answered until their events are published; an ``Emitter`` keeps
+events, from before ``send`` returns until a gateway has them. One line a record, with a checksum
+(``floorwatch.sdk.spool_records``). A file is named after the number of its first record and deleted when all its records are
+done. A crash can cut only the end of the last file, and nobody was promised what stood there. Damage is set aside in a
+file ending in ``.damaged`` and reported; every other record is delivered.
 """
 
 from __future__ import annotations
@@ -15,47 +17,72 @@ import re
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from gateway.spool_records import SpoolDamage, framed, framed_number, read_number, read_records
+from floorwatch.sdk.spool_records import SpoolDamage, framed, framed_number, read_number, read_records
 
 _log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 8 * 1024 * 1024
-_NAME = "hooks-{:016d}.jsonl"
-_FILE = re.compile(r"hooks-(\d{1,19})\.jsonl")
 _LEAST_RECORD = 16
 """Bytes of the shortest record. Damage may have hidden one number for each so many bytes."""
 
 _DATA_SYNC = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 
 
+class SpoolUse(NamedTuple):
+    """What a spool is for, in its file names and in what it says.
+
+    Attributes:
+        file: How names of its files begin.
+        things: What a record is, in the plural.
+        user: Who uses a folder, one at a time.
+        setting: What names the folder.
+    """
+
+    file: str
+    things: str
+    user: str
+    setting: str
+
+
+WEBHOOKS = SpoolUse("hooks", "webhooks", "gateway", "gateway.spool_dir")
+
+
 class SpoolBusy(Exception):
-    """Another gateway uses the folder. Operator: stop it, or give each gateway its own gateway.spool_dir."""
+    """Another process uses the folder. Operator: stop it, or give each a folder of its own."""
 
 
 class DiskSpool:
-    """Appends webhooks, and returns after a restart those that were not done. Its methods block: call them in a thread.
+    """Appends records, and returns after a restart those that were not done. Its methods block: call them in a thread.
 
     Attributes:
         folder: Where it keeps them.
         id: The folder's own name for itself.
-        next_number: Number of the next hook after ``open``. It is greater than any that was ever used here.
+        next_number: Number of the next record after ``open``. It is greater than any that was ever used here.
         damage: What ``open`` could not read, as sentences, without writes that were cut off by a crash.
         damaged_bytes: Size of everything set aside here that still exists.
     """
 
     def __init__(
-        self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, sync: Callable[[int], None] = _DATA_SYNC
+        self,
+        folder: Path,
+        *,
+        use: SpoolUse = WEBHOOKS,
+        segment_bytes: int = SEGMENT_BYTES,
+        sync: Callable[[int], None] = _DATA_SYNC,
     ) -> None:
         """Name the folder; nothing is opened yet.
 
         Args:
-            folder: Made if missing; used by one gateway at a time.
+            folder: Made if missing; used by one process at a time.
+            use: What it is for.
             segment_bytes: A new file is begun beyond this size.
             sync: Makes a file's content durable; replaced in tests that break it.
         """
         self.folder = folder
         self.id = ""
+        self._use = use
         self._segment_bytes = segment_bytes
         self._sync = sync
         self._lock_fd: int | None = None
@@ -70,13 +97,14 @@ class DiskSpool:
         """Lock the folder and return what was not done: (number, JSON), in order.
 
         Raises:
-            SpoolBusy: Another gateway uses the folder.
+            SpoolBusy: Another process uses the folder.
             OSError: The folder cannot be used.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = _lock(self.folder)
+        self._lock_fd = self._lock()
         self.id = self._identity()
-        names = [_FILE.fullmatch(path.name) for path in self.folder.glob("hooks-*.jsonl")]
+        file = re.compile(rf"{re.escape(self._use.file)}-(\d{{1,19}})\.jsonl")
+        names = [file.fullmatch(path.name) for path in self.folder.iterdir()]
         self._segments = sorted(int(name[1]) for name in names if name is not None)
         done = self._done()
         kept: list[tuple[int, bytes]] = []
@@ -92,16 +120,16 @@ class DiskSpool:
         self.damaged_bytes = sum(path.stat().st_size for path in self.folder.glob("*.damaged"))
         return [(number, text) for number, text in sorted(kept, key=lambda one: one[0]) if number > done]
 
-    def append(self, hooks: Sequence[tuple[int, bytes]]) -> None:
-        """Keep hooks: (number, JSON), numbers ascending; returns once they are on disk.
+    def append(self, records: Sequence[tuple[int, bytes]]) -> None:
+        """Keep records: (number, JSON), numbers ascending; returns once they are on disk.
 
         Raises:
             OSError: Nothing may be assumed of what was kept.
         """
-        data = b"".join(framed(number, text) for number, text in hooks)
+        data = b"".join(framed(number, text) for number, text in records)
         fd = self._fd
         if fd is None or self._size >= self._segment_bytes:
-            fd = self._begin(hooks[0][0])
+            fd = self._begin(records[0][0])
         try:
             written = 0
             while written < len(data):
@@ -115,7 +143,7 @@ class DiskSpool:
             raise
 
     def done(self, number: int) -> None:
-        """Note that all hooks up to a number are done, and delete files that hold only such hooks."""
+        """Note that all up to a number are done, and delete files that hold only such records."""
         beside = self.folder / "done.tmp"
         beside.write_bytes(framed_number(number))
         beside.replace(self.folder / "done")
@@ -130,7 +158,7 @@ class DiskSpool:
         self._fd = self._lock_fd = None
 
     def _path(self, first: int) -> Path:
-        return self.folder / _NAME.format(first)
+        return self.folder / f"{self._use.file}-{first:016d}.jsonl"
 
     def _begin(self, first: int) -> int:
         if self._fd is not None:
@@ -179,13 +207,14 @@ class DiskSpool:
         lost = [one for one in damaged if not one.torn]
         for one in damaged:
             if one.torn:
-                said = "the last write was cut, at byte %d (%d bytes); nobody was answered for it"
+                said = "the last write was cut, at byte %d (%d bytes); nobody was promised it"
                 _log.warning(f"%s: {said}", path, one.offset, len(one.data))
         if lost:
             places = ", ".join(f"{len(one.data)} bytes at {one.offset}" for one in lost[:5])
             more = f" and {len(lost) - 5} other places" if len(lost) > 5 else ""
             reason = (
-                f"{places}{more} cannot be read; webhooks that were answered may be in them, all others are delivered"
+                f"{places}{more} cannot be read; {self._use.things} that were promised may be in them, "
+                "all others are delivered"
             )
             self._set_aside(path, b"\n".join(one.data for one in lost) + b"\n", reason)
 
@@ -202,12 +231,12 @@ class DiskSpool:
         except OSError as error:
             _log.error("%s cannot be written: %s", beside, error)
 
-
-def _lock(folder: Path) -> int:
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        raise SpoolBusy(f"{folder} is in use by another gateway; give each its own gateway.spool_dir") from error
-    return fd
+    def _lock(self) -> int:
+        fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(fd)
+            user, setting = self._use.user, self._use.setting
+            raise SpoolBusy(f"{self.folder} is in use by another {user}; give each its own {setting}") from error
+        return fd

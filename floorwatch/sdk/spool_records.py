@@ -1,6 +1,6 @@
 """The spool's records: one line each, with a checksum. Reads the good ones of a damaged file too. Pure.
 
-A line is the CRC-32 of what follows in hex, a space, the webhook's number, a space, its JSON. The JSON holds no line
+A line is the CRC-32 of what follows in hex, a space, the record's number, a space, its JSON. The JSON holds no line
 feed, so damage in one line never affects the next. If the line feed between two records is damaged, the second record
 is found by its beginning.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 Kept = tuple[int, bytes]
-"""Number and JSON of a webhook."""
+"""Number and JSON of a record."""
 
 _HEAD = re.compile(rb"(?=[0-9a-f]{8} \d{1,19} )")
 _NUMBER = re.compile(rb"(\d{1,19}) (\d{8,10})\n?")
@@ -26,7 +26,7 @@ class SpoolDamage:
     Attributes:
         offset: Where in the file.
         data: The bytes.
-        torn: Whether the file ends with them, without a line feed. Then a write was cut, and nobody was answered for
+        torn: Whether the file ends with them, without a line feed. Then a write was cut, and nobody was promised
             it.
     """
 
