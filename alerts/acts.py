@@ -18,9 +18,9 @@ WORSE = 1.5
 """A snooze ends where the number is this many times as far from its target as when somebody snoozed."""
 
 MARKS = ("useful", "not_useful")
-"""Actions that judge the alert and change no incident."""
+"""Actions that judge the alert. An incident keeps them among what people did; nothing else of it changes."""
 
-_ANY_TIME = frozenset(("comment", "owner", "link", "silence", "unmerge"))
+_ANY_TIME = frozenset(("comment", "owner", "link", "silence", "unmerge", *MARKS))
 """Actions that may be done before an incident opens and after it is over."""
 
 _RANK = {"page": 2, "warn": 1, "info": 0}
@@ -80,7 +80,7 @@ def on_act(incident: Incident, act: Act) -> Incident:
         ValueError: See ``check``.
     """
     check(act)
-    if act.key != incident.key or act.what in MARKS or _counted(incident, act):
+    if act.key != incident.key or _counted(incident, act):
         return incident
     after = _noted(incident, act) if act.what in _ANY_TIME else _moved(incident, act) if incident.live else None
     if after is None:
@@ -96,7 +96,7 @@ def _counted(incident: Incident, act: Act) -> bool:
 def _noted(incident: Incident, act: Act) -> Incident | None:
     """Return what an action changes that may be done at any time; None: there is nothing to do."""
     match act.what:
-        case "comment":
+        case "comment" | "useful" | "not_useful":
             return incident
         case "owner":
             return structs.replace(incident, owner=act.target or None)

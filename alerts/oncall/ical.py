@@ -7,12 +7,14 @@ is left out and the others count, and nothing in a text keeps us busy without en
 from __future__ import annotations
 
 import re
+import threading
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import icalendar
 import recurring_ical_events
+from icalendar.timezone import tzp
 
 from alerts.oncall.ical_lines import CalendarFault, EventLines, scan
 from alerts.oncall.ical_rules import rule_fault
@@ -39,6 +41,10 @@ _HINTS = {
 _HUGE = re.compile(r"=[+-]?\d{10}")
 _NUMBER_HINT = "write smaller numbers for COUNT and INTERVAL, or UNTIL=20261231T000000Z"
 _DATE_HINT = "write 20261130T090000Z, or 20261130T090000 with TZID=Asia/Kuala_Lumpur, or 20261130 with VALUE=DATE"
+
+
+_zones = threading.Lock()
+"""Held while a text is read: the library keeps the zones that texts define for the whole process."""
 
 
 class Occurrence(NamedTuple):
@@ -133,6 +139,13 @@ def _people(event: Any, person_from: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=128)
 def _read(text: str, person_from: str | None) -> _Read:
+    with _zones:
+        # Else a zone of an earlier text would count for this one, and who is on duty would hang on what was read before.
+        tzp.use_default()
+        return _read_alone(text, person_from)
+
+
+def _read_alone(text: str, person_from: str | None) -> _Read:
     lines = scan(text)
     faults, bad = list(lines.faults), set(lines.bad)
     if lines.events is None:

@@ -17,6 +17,8 @@ _WHAT = {
     "snooze": "snoozed",
     "merge": "merged",
     "unmerge": "unmerged",
+    "useful": "marked useful",
+    "not_useful": "marked not useful",
 }
 _WAYS = {"link": "a message's link", "slack": "Slack", "api": "the API"}
 

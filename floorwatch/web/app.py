@@ -164,7 +164,8 @@ async def _given(request: web.Request) -> Given:
         fields: Any = await request.post()
     except (UnicodeDecodeError, LookupError):  # LookupError: a charset that nobody knows
         raise BadForm("The form is not UTF-8") from None
-    return Given(str(fields.get("by", "")), str(fields.get("for", "")), str(fields.get("note", "")))
+    name, span, note = (str(fields.get(field, "")) for field in ("by", "for", "note"))
+    return Given(name, span, note, every="all" in fields)
 
 
 def _answer(page: Page) -> web.Response:

@@ -21,6 +21,15 @@ from floorwatch.web.links_store import LinkAct, LinksStore, StoreAway
 from floorwatch.web.note_pages import replaced_page
 from floorwatch.web.page import Page
 from floorwatch.web.tasks_page import seen_from_ms, tasks_of, tasks_page
+from floorwatch.web.told_together import (
+    MOST_TOGETHER,
+    TOGETHER,
+    MessageIncident,
+    is_left,
+    notice_of,
+    told_by,
+    with_others,
+)
 from streams.core.formatting import UTC_ZONE
 
 _log = logging.getLogger(__name__)
@@ -55,11 +64,13 @@ class Given(Struct, frozen=True):
         name: Who it is; empty where they did not say.
         span: The chosen length of a silence; empty for all else.
         note: A comment; empty for all else.
+        every: Whether it is for all incidents of the message.
     """
 
     name: str = ""
     span: str = ""
     note: str = ""
+    every: bool = False
 
 
 class BadForm(Exception):
@@ -95,7 +106,12 @@ class LinkActions:
 
     async def show(self, claim: Claim) -> Page:
         """Return the page of a link. Nothing is changed by it, however often it is asked for."""
-        return await self.shown(claim, name_of(claim))
+        page = await self.shown(claim, name_of(claim))
+        try:
+            told = await self._told(claim)
+        except StoreAway:
+            return page
+        return with_others(page, claim, told, self._clock_ms(), self._zone_of(claim.receiver))
 
     async def act(self, claim: Claim, given: Given) -> Page | None:
         """Do what the link is for.
@@ -106,8 +122,20 @@ class LinkActions:
         Raises:
             BadForm: A field is wrong. Nothing was done.
         """
-        wanted = _wanted(claim, given, self._clock_ms())
-        return await self.do(claim, wanted, name_of(claim), "link")
+        now_ms = self._clock_ms()
+        wanted = _wanted(claim, given, now_ms)
+        if not given.every or claim.purpose not in TOGETHER:
+            return await self.do(claim, wanted, name_of(claim), "link")
+        try:
+            left = [one for one in await self._told(claim) if is_left(claim, one, now_ms)]
+        except StoreAway as error:
+            return unavailable(claim, str(error))
+        for one in left:
+            each = structs.replace(claim, incident=one.record["key"])
+            page = await self.do(each, wanted, name_of(each), "link")
+            if page is not None and page.status != 200:
+                return page
+        return None
 
     async def do(self, claim: Claim, wanted: LinkAct, name: str, via: Via) -> Page | None:
         """Write an action to the log, once.
@@ -155,6 +183,22 @@ class LinkActions:
             seen = await self._seen(record)
             return tasks_page(about(claim, record, zone), record, seen, self._task_url, zone)
         return page_of(claim, record, done, now_ms, zone)
+
+    async def _told(self, claim: Claim) -> list[MessageIncident]:
+        """Return the incidents that the message of a link told its receiver of, its own among them. Raises StoreAway."""
+        if claim.purpose not in TOGETHER:
+            return []
+        record = await self._store.incident(claim.incident)
+        notice = "" if record is None else notice_of(claim, record)
+        if record is None or not told_by(record, notice, claim.receiver):
+            return []
+        records = await self._store.told_of(notice, MOST_TOGETHER)
+        keys = [structs.replace(claim, incident=one["key"]) for one in records]
+        return [
+            MessageIncident(one, await self._store.act(name_of(key)))
+            for one, key in zip(records, keys, strict=True)
+            if told_by(one, notice, claim.receiver)
+        ]
 
     async def _later(self, claim: Claim, record: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return the incident that has taken the place of one that a link comments on; None: it is the last of its rule and scope."""
@@ -219,7 +263,7 @@ def _wanted(claim: Claim, given: Given, now_ms: int) -> LinkAct:
     name = _text("your name", given.name, lambda text: one_line(text, MOST_NAME))
     until_ms = None
     if claim.purpose == "silence":
-        if given.span != END_NOW and given.span not in SPANS:
+        if given.span not in SPANS and (given.span != END_NOW or given.every):
             raise BadForm("how long: choose one of the times on the page")
         until_ms = now_ms if given.span == END_NOW else now_ms + 1000 * SPANS[given.span]
     note = _text("the comment", given.note, comment_text) if claim.purpose == "comment" else ""

@@ -50,6 +50,9 @@ class LinksStore(Protocol):
     async def incident(self, key: str) -> dict[str, Any] | None:
         """Return the record of an incident that people see; None without one. Raises StoreAway."""
 
+    async def told_of(self, notice: str, most: int) -> list[dict[str, Any]]:
+        """Return the records of the incidents that a message told of, at most so many. Raises StoreAway."""
+
     async def behind(self, record: Mapping[str, Any]) -> Behind:
         """Return what stands behind an incident, as far as it can be read."""
 
@@ -76,6 +79,18 @@ return 1
 """
 """Compare and set, so that two requests at once act once."""
 
+_TOLD = """
+local part = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[3])
+local found = {part[1]}
+for at = 2, #part[2], 2 do
+    if string.find(part[2][at], ARGV[2], 1, true) then found[#found + 1] = part[2][at] end
+end
+return found
+"""
+"""A part of the incidents: only those that hold a text come over the network. Redis is busy for a part at a time."""
+
+_PART = 200
+
 
 class RedisLinksStore:
     """A ``LinksStore`` in the Redis of the read model."""
@@ -95,6 +110,23 @@ class RedisLinksStore:
         except (RedisError, OSError, msgspec.MsgspecError, formats.NewerFormat) as error:
             raise StoreAway(f"the incident cannot be read: {type(error).__name__}") from error
         return record
+
+    async def told_of(self, notice: str, most: int) -> list[dict[str, Any]]:
+        """See the protocol."""
+        wanted, cursor = b'"notice":' + msgspec.json.encode(notice), b"0"
+        found: dict[str, dict[str, Any]] = {}
+        try:
+            while len(found) < most:
+                part: Any = await self._redis.eval(_TOLD, 1, f"{self._prefix}incidents", cursor, wanted, str(_PART))
+                for value in part[1:]:
+                    formats.check_json(formats.INCIDENT, value, f"{self._prefix}incidents in Redis")
+                    record: dict[str, Any] = msgspec.json.decode(value, type=dict[str, Any])
+                    found[record["key"]] = record  # a scan may come by one twice
+                if (cursor := part[0]) in (b"0", "0"):
+                    break
+        except (RedisError, OSError, msgspec.MsgspecError, formats.NewerFormat) as error:
+            raise StoreAway(f"the incidents of a message cannot be read: {type(error).__name__}") from error
+        return list(found.values())[:most]
 
     async def behind(self, record: Mapping[str, Any]) -> Behind:
         """See the protocol."""

@@ -22,6 +22,8 @@ _WORDS = {
     "escalate": "escalated",
     "merge": "merged",
     "unmerge": "unmerged",
+    "useful": "marked useful",
+    "not_useful": "marked not useful",
 }
 
 

@@ -45,6 +45,7 @@ class Page(Struct, frozen=True):
         sections: Lines below titles of their own.
         links: Names and addresses.
         button: What stands on the button; empty: there is none.
+        button_all: What stands on the button that does it to all incidents of the message; empty: there is none.
         choices: Answers to choose from.
         ask_name: Whether to ask who it is.
         ask_note: Whether to ask for a comment.
@@ -62,6 +63,7 @@ class Page(Struct, frozen=True):
     sections: tuple[PagePart, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     button: str = ""
+    button_all: str = ""
     choices: tuple[Choice, ...] = ()
     ask_name: bool = False
     ask_note: bool = False

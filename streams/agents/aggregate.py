@@ -174,7 +174,7 @@ class AggregateStage:
         due = self._due(now_s)
         rest = not due and self._pace.rest_begins(now_s)
         if rest:
-            due = self._publish_schedule.late(now_s)
+            due = self._publish_schedule.late(now_s, self.floor.watermark_ms)
         if not due:
             return None
         everything = self._publish_all or await self._read_model.lost(self._partition)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streams.core.policy import MINUTE_MS
+
 _PARTS = 900
 """A window moves by about this part of itself between two publications: the hour's every four seconds."""
 
@@ -33,6 +35,16 @@ class _Slice:
     due_s: float = 0.0
     upto: int = 0
     watermark_ms: int = -1
+
+    def behind_minute(self, now_s: float, watermark_ms: int) -> bool:
+        """Tell whether it is as of an earlier minute than a watermark, and was not published just before.
+
+        Args:
+            now_s: Now, on the monotonic clock.
+            watermark_ms: The watermark.
+        """
+        rested = now_s >= self.due_s - self.pace_s + _SLOWER_S
+        return rested and watermark_ms // MINUTE_MS > self.watermark_ms // MINUTE_MS
 
 
 class PublishSchedule:
@@ -66,13 +78,18 @@ class PublishSchedule:
             1 << i for i, one in enumerate(self._slices) if one.pace_s <= self._interval_s and now_s >= one.due_s
         )
 
-    def late(self, now_s: float) -> int:
+    def late(self, now_s: float, watermark_ms: int) -> int:
         """Return the bits of the slower slices that are due.
+
+        Rules look once a minute, when all rows are as of it: so when a minute begins, all slices are due together. Each by its
+        own pace, the last of them would come up to ten seconds later, and what happened in between would wait for the look after.
 
         Args:
             now_s: Now, on the monotonic clock.
+            watermark_ms: The watermark that they would be as of.
         """
-        return sum(1 << i for i, one in enumerate(self._slices) if one.pace_s > self._interval_s and now_s >= one.due_s)
+        slower = ((i, one) for i, one in enumerate(self._slices) if one.pace_s > self._interval_s)
+        return sum(1 << i for i, one in slower if now_s >= one.due_s or one.behind_minute(now_s, watermark_ms))
 
     def published(self, bits: int, now_s: float, upto: int, watermark_ms: int) -> None:
         """Note what was published.

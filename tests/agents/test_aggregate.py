@@ -280,16 +280,28 @@ def test_a_model_that_lost_rows_in_the_middle_gets_no_more_of_that_publication(
 
 def test_a_timetable_shows_the_shortest_window_each_time_and_the_others_at_their_pace() -> None:
     table = PublishSchedule([300_000, 900_000, 0, 604_800_000], 0.5)
-    assert (table.prompt(10.0), table.late(10.0)) == (0b0001, 0b1110)
+    assert (table.prompt(10.0), table.late(10.0, 60)) == (0b0001, 0b1110)
     table.published(0b0111, 10.0, 5, 50)
     assert (table.upto, table.watermark_with(0b1000, 60)) == (0, 50)
-    assert (table.prompt(10.2), table.late(10.2)) == (0, 0b1000)
+    assert (table.prompt(10.2), table.late(10.2, 60)) == (0, 0b1000)
     table.published(0b1000, 10.2, 6, 60)
     assert (table.upto, table.watermark_with(0, 99)) == (5, 50)
-    assert (table.prompt(10.4), table.late(10.4)) == (0, 0)
-    assert (table.prompt(10.5), table.late(10.5)) == (0b0001, 0)
-    assert (table.prompt(12.1), table.late(12.1)) == (0b0001, 0b0010)
-    assert (table.prompt(20.1), table.late(20.1)) == (0b0001, 0b0110)
+    assert (table.prompt(10.4), table.late(10.4, 60)) == (0, 0)
+    assert (table.prompt(10.5), table.late(10.5, 60)) == (0b0001, 0)
+    assert (table.prompt(12.1), table.late(12.1, 60)) == (0b0001, 0b0010)
+    assert (table.prompt(20.1), table.late(20.1, 60)) == (0b0001, 0b0110)
+
+
+def test_when_a_minute_begins_all_slices_are_due_so_that_rules_look_at_once() -> None:
+    minute = 60_000
+    table = PublishSchedule([300_000, 900_000, 0, 604_800_000], 0.5)
+    table.published(0b1111, 10.0, 5, 3 * minute - 1)
+    assert table.late(10.5, 3 * minute - 1) == 0
+    assert table.late(11.9, 3 * minute) == 0  # just published: a floor that catches up would do nothing else
+    assert table.late(12.0, 3 * minute) == 0b1110
+    assert table.prompt(12.0) == 0b0001
+    table.published(0b1110, 12.0, 6, 3 * minute)
+    assert (table.late(14.0, 4 * minute - 1), table.late(14.0, 4 * minute)) == (0b0010, 0b1110)
 
 
 def heard(stage: AggregateStage, clock: Clock, source: int, stamp: int) -> None:

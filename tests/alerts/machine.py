@@ -64,7 +64,7 @@ def move(what: str, at_ms: int, key: str, **more: object) -> Input:
             return Ack(key, "mei", at_ms)
         case "silence":
             return Silence(key, "mei", at_ms, at_ms + 30 * MINUTE_MS)
-        case "snooze" | "comment" | "owner" | "link" | "escalate" | "merge" | "unmerge":
+        case "snooze" | "comment" | "owner" | "link" | "escalate" | "merge" | "unmerge" | "useful" | "not_useful":
             until_ms = at_ms + 30 * MINUTE_MS if what == "snooze" else None
             given = {"note": "seen", "target": TARGETS.get(what, ""), "until_ms": until_ms, **more}
             return Act(what, key, "mei", at_ms, **given)  # type: ignore[arg-type]

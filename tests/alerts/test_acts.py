@@ -52,7 +52,7 @@ def test_what_is_over_takes_notes_and_nothing_that_tells() -> None:
     assert over.state == "resolved"
     for what in ("ack", "snooze", "escalate", "merge", "unmerge"):
         assert acted(over, what) is over
-    for what in ("comment", "owner", "link"):
+    for what in ("comment", "owner", "link", "useful", "not_useful"):
         assert len(acted(over, what).acts) == 1
 
 

@@ -135,7 +135,8 @@ def test_an_action_of_any_way_counts_and_what_is_not_whole_is_set_aside(redis_ur
         )
         await world.turn()
         shown = await world.shown()
-        assert (shown["state"], [act["by"] for act in shown["acts"]]) == ("acknowledged", ["mei"])
+        acts = [(act["what"], act["by"]) for act in shown["acts"]]
+        assert (shown["state"], acts) == ("acknowledged", [("useful", "bo"), ("ack", "mei")])
         letters = [json.loads(record.value or b"{}") for record in world.log.records["f.deadletters.v1"]]
         (said,) = [letter["reason"] for letter in letters]
         assert "a snooze without until_ms: say when it ends" in said

@@ -42,7 +42,9 @@ def test_a_zone_of_its_own_counts_before_the_configured_one(zone: str | None) ->
 @pytest.mark.parametrize(
     ("said", "zone", "reason"),
     [
-        ("tomorrow", "UTC", "is no time"),
+        ("tomorrow", "UTC", "no time of a day"),
+        ("2026-02-30T18:00:00", "UTC", "no calendar has"),
+        ("2026-11-23T25:00", "UTC", "no calendar has"),
         ("2026-11-23", "UTC", "no time of a day"),
         ("20261123", "UTC", "no time of a day"),
         ("2026-W48-1", "UTC", "no time of a day"),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import GatewaySettings
 from floorwatch.sdk.spool import DiskSpool
 from floorwatch.sdk.spool_records import framed, framed_number, read_number, read_records
+from gateway.settings import GatewaySettings
 from tests.gateway.harness import Bench, raw_fixture
 
 HOOKS = [

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from floorwatch.sdk.spool import DiskSpool, SpoolBusy
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Overloaded, Records
 from gateway.settings import GatewaySettings
 from gateway.sources.label_studio.read import Hook, distill
-from floorwatch.sdk.spool import DiskSpool, SpoolBusy
 from gateway.tool_state import ToolStateUnavailable
 from gateway.webhook_queue import WebhookQueue
 from gateway.webhooks import Remembered

@@ -65,11 +65,14 @@ def run(
     *,
     look: LookAtTasks | None = None,
     task_url: str = "",
+    vendors: tuple[str, ...] = ("bpo-a",),
 ) -> None:
-    """Tell a story of an open incident whose people got a message by a configuration of routes."""
+    """Tell a story of open incidents, of a vendor each, whose people got a message by a configuration of routes."""
 
     async def go(world: World) -> None:
-        await world.put(incident_world.on())
+        await world.put(
+            *(incident_world.on(scope={"vendor": vendor}, scope_key=f"vendor={vendor}") for vendor in vendors)
+        )
         await world.turn()
         pages: Pages
 

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from streams.models.timestamps import BadTimestamp, parse_local, parse_rfc3339
+
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?", re.ASCII)
 
 
@@ -33,20 +35,20 @@ def due_time(said: str, zone: str | None) -> datetime:
         >>> due_time("2026-11-23T18:00", "Asia/Kuala_Lumpur").isoformat()
         '2026-11-23T10:00:00+00:00'
     """
-    text = said.strip().upper()
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadDueTime("is no time: write for example 2026-11-22T18:00:00Z") from None
-    if found.tzinfo is not None:
-        return found
-    if not _LOCAL.fullmatch(text):
+        return parse_rfc3339(said)
+    except BadTimestamp:
+        pass  # the usual case here: no zone
+    local = said.strip().upper()
+    if not _LOCAL.fullmatch(local):
         raise BadDueTime("is no time of a day: write for example 2026-11-22T18:00:00Z")
     if zone is None:
         raise BadDueTime(
             "has no zone: write Z for UTC or an offset such as +08:00, or set gateway.label_studio.due_zone"
         )
     try:
-        return found.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        return parse_local(local).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    except BadTimestamp:
+        raise BadDueTime("is a time that no calendar has") from None
     except OverflowError:
         raise BadDueTime("is at the end of the calendar, where its zone cannot be taken off") from None

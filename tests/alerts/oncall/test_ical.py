@@ -41,6 +41,40 @@ def read(name: str) -> str:
     return (DATA / f"{name}.ics").read_bytes().decode()
 
 
+ZONED = """BEGIN:VCALENDAR
+BEGIN:VTIMEZONE
+TZID:Customized Time Zone
+BEGIN:STANDARD
+DTSTART:16010101T000000
+TZOFFSETFROM:{offset}
+TZOFFSETTO:{offset}
+END:STANDARD
+END:VTIMEZONE
+BEGIN:VEVENT
+UID:1
+DTSTART;TZID=Customized Time Zone:20261201T090000
+DTEND;TZID=Customized Time Zone:20261201T170000
+RRULE:FREQ=DAILY;COUNT=9
+SUMMARY:{who}
+END:VEVENT
+END:VCALENDAR
+""".replace("\n", "\r\n")
+
+
+def test_a_zone_that_one_calendar_defines_is_not_that_of_the_next() -> None:
+    for offset, who_is in [("+0500", "mei"), ("+0800", "arif"), ("-0300", "priya")] * 2:
+        text = ZONED.format(offset=offset, who=who_is)
+        for day in ("01", "09"):
+            begin = f"2026-12-{day}T09:00{offset[:3]}:{offset[3:]}"
+            before = f"2026-12-{day}T08:59{offset[:3]}:{offset[3:]}"
+            assert who(text, begin, person_from="summary") == [who_is]
+            assert who(text, before, person_from="summary") == []
+    undefined = ZONED.format(offset="+0500", who="lee").partition("BEGIN:VEVENT")
+    without = "BEGIN:VCALENDAR\r\n" + "".join(undefined[1:])
+    (fault,) = calendar_faults(without, "summary")
+    assert "no time zone that is known" in fault.reason
+
+
 NAMES = {"Mei Tan": "mei", "Arif": "arif", "mei@floor.example": "mei", "priya": "priya"}
 
 
