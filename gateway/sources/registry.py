@@ -10,18 +10,21 @@ from config.base import Section
 from gateway.sources.argilla.settings import ArgillaSettings
 from gateway.sources.argilla.tool import ARGILLA
 from gateway.sources.base import Signature, Tool
+from gateway.sources.cvat.settings import CvatSettings
+from gateway.sources.cvat.tool import CVAT
 from gateway.sources.label_studio.tool import LABEL_STUDIO
 
-TOOLS: dict[str, Tool] = {one.name: one for one in (LABEL_STUDIO, ARGILLA)}
+TOOLS: dict[str, Tool] = {one.name: one for one in (LABEL_STUDIO, ARGILLA, CVAT)}
 """By name. A tool whose sources have a ``tool`` is also in ``SignedTool`` and has its section in ``ToolSections``."""
 
-SignedTool = Literal["argilla"]
+SignedTool = Literal["argilla", "cvat"]
 
 
 class ToolSections(Section):
     """How the webhooks of a source are read, by tool."""
 
     argilla: ArgillaSettings = Field(default=ArgillaSettings(), description="How Argilla's webhooks are read.")
+    cvat: CvatSettings = Field(default=CvatSettings(), description="How CVAT's webhooks are read.")
 
 
 def tool_of(source: str) -> Tool:

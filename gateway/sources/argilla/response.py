@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from gateway.sources.argilla.events import EventMaker, choices_of, label_id, person, values_of
-from gateway.sources.argilla.read import need
 from gateway.sources.base import Webhook
 from gateway.sources.fields import Severity
+from gateway.sources.raw_json import need
 from gateway.webhooks import BadWebhook, Remembered
 from streams.models import events as wire
 

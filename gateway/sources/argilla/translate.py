@@ -13,9 +13,10 @@ from typing import Any
 
 from gateway.sources.argilla import dataset_index
 from gateway.sources.argilla.events import EventMaker
-from gateway.sources.argilla.read import need, time_of
+from gateway.sources.argilla.read import time_of
 from gateway.sources.argilla.response import ResponseMapping
 from gateway.sources.base import TranslationContext, Webhook
+from gateway.sources.raw_json import need
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""CVAT: signed webhooks about jobs, their stages and states, and issues."""
