@@ -16,6 +16,7 @@ from floorwatch.settings.schema import FloorwatchConfig
 READ_BY_TEXT = {
     "SamplingCondition.decision": "all conditions of a rule are compared by their names",
     "SourceSettings.argilla": "a tool's settings are asked for by the name of the tool",
+    "SourceSettings.cvat": "a tool's settings are asked for by the name of the tool",
 }
 """Settings that no code names, with the reason. A secret's file is read by the loader, which finds it by its ending."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.sources.cvat.history import Issue, State, added, hand_overs
+from gateway.sources.cvat.history import Issue, JobState, added, hand_overs
 from tests.gateway.cvat_hooks import at, issue, job, run_hooks, standing, told
 
 ANN, BO = "cvat:roads:ann", "cvat:roads:bo"
@@ -245,12 +245,12 @@ def test_two_webhooks_of_one_cvat_that_tell_the_same_count_once() -> None:
     assert standing(run_hooks(*twice)[0]) == standing(run_hooks(*LIFE)[0])
 
 
-def state(second: int, stage: str = "annotation", what: str = "in progress", who: str | None = "ann") -> State:
-    return State(second * 1_000_000, stage, what, who, None, "mei")
+def state(second: int, stage: str = "annotation", what: str = "in progress", who: str | None = "ann") -> JobState:
+    return JobState(second * 1_000_000, stage, what, who, None, "mei")
 
 
 def test_saves_of_annotations_do_not_make_a_history_longer() -> None:
-    kept: list[State] = []
+    kept: list[JobState] = []
     for second in range(1000):
         kept = added(kept, [state(second)])
     assert [one.at_us for one in kept] == [0, 999_000_000]
@@ -272,7 +272,7 @@ def test_a_history_is_the_same_in_whatever_order_it_is_heard(seed: int) -> None:
         states.append(state(second, *last))
     issues = [Issue(number, rng.randrange(20_000_000), rng.choice(("ann", "rev")), False) for number in range(5)]
     wanted = hand_overs(added([], states), issues, acceptance=True)
-    heard: list[State] = []
+    heard: list[JobState] = []
     for one in rng.sample(states, len(states)):
         heard = added(heard, [one, one])
     assert hand_overs(heard, rng.sample(issues, 5), acceptance=True) == wanted

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.sources.cvat.history import HandOver, Verdict
+from gateway.sources.cvat.history import HandOver, JobVerdict
 from gateway.sources.cvat.read import time_of
 from gateway.sources.cvat.settings import CvatSettings
 from gateway.sources.fields import LabelerDims
@@ -32,7 +32,7 @@ class _Wanted(NamedTuple):
 
     what: list[Any]
     work: HandOver
-    said: Verdict | None
+    said: JobVerdict | None
 
 
 @dataclass
@@ -126,7 +126,7 @@ class JobEvents:
         )
         self._add(wire.LabelSubmitted, work.at_us, data)
 
-    def _audit(self, key: str, work: HandOver, said: Verdict) -> None:
+    def _audit(self, key: str, work: HandOver, said: JobVerdict) -> None:
         data = wire.AuditCompletedData(
             audit_id=self._id(key),
             label_id=self._id(str(work.at_us)),

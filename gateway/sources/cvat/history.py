@@ -21,7 +21,7 @@ _SAME_UPDATE_US = 1_000_000
 changed both (JobWriteSerializer.update in cvat/apps/engine/serializers.py)."""
 
 
-class State(NamedTuple):
+class JobState(NamedTuple):
     """A job as one webhook showed it.
 
     Attributes:
@@ -51,7 +51,7 @@ class Issue(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JobVerdict:
     """What somebody said of a hand-over: what it came from (part of its id), who said it, and when (Unix microseconds)."""
 
     name: str
@@ -72,20 +72,20 @@ class HandOver:
 
     at_us: int
     who: str | None
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[JobVerdict, ...] = ()
 
 
-def added(states: Iterable[State], more: Iterable[State]) -> list[State]:
+def added(states: Iterable[JobState], more: Iterable[JobState]) -> list[JobState]:
     """Return the states with others among them, in order of time: each once, and of a run that shows the same its ends.
 
     Saves of annotations touch a job without changing what is kept of it; without its middle such a run stays short.
     """
-    known: dict[tuple[object, ...], State] = {}
+    known: dict[tuple[object, ...], JobState] = {}
     for one in (*states, *more):
         key = one[:5]
         if key not in known or known[key].by is None:
             known[key] = one
-    found: list[State] = []
+    found: list[JobState] = []
     for one in sorted(known.values(), key=_in_order):
         if len(found) > 1 and _shows(found[-2]) == _shows(found[-1]) == _shows(one):
             found.pop()
@@ -93,12 +93,12 @@ def added(states: Iterable[State], more: Iterable[State]) -> list[State]:
     return found
 
 
-def missed(states: list[State]) -> bool:
+def missed(states: list[JobState]) -> bool:
     """Whether the job had been handed over already when it was first seen: nobody here knows by whom, or when."""
     return bool(states) and (states[0].stage != ANNOTATION or states[0].state == COMPLETED)
 
 
-def hand_overs(states: list[State], issues: Iterable[Issue], *, acceptance: bool) -> list[HandOver]:
+def hand_overs(states: list[JobState], issues: Iterable[Issue], *, acceptance: bool) -> list[HandOver]:
     """Return the hand-overs of a job in order of time, each with its verdicts.
 
     Work is handed over when a job in annotation is completed or leaves annotation; again only after it came back, was
@@ -119,7 +119,7 @@ def hand_overs(states: list[State], issues: Iterable[Issue], *, acceptance: bool
     return judged
 
 
-def _without_verdicts(states: list[State]) -> list[HandOver]:
+def _without_verdicts(states: list[JobState]) -> list[HandOver]:
     found: list[HandOver] = []
     expected = not missed(states)
     for before, now in pairwise(states):
@@ -137,7 +137,7 @@ def _without_verdicts(states: list[State]) -> list[HandOver]:
     return found
 
 
-def _holder(before: State, now: State) -> str | None:
+def _holder(before: JobState, now: JobState) -> str | None:
     """Return who held a job when it changed: a request that completes or moves it may give it to a reviewer as well."""
     if before.who == now.who or before.who is None:
         return now.who
@@ -146,14 +146,14 @@ def _holder(before: State, now: State) -> str | None:
 
 
 def _verdicts(
-    work: HandOver, until_us: int | None, states: list[State], issues: Iterable[Issue], *, acceptance: bool
-) -> Iterator[Verdict]:
+    work: HandOver, until_us: int | None, states: list[JobState], issues: Iterable[Issue], *, acceptance: bool
+) -> Iterator[JobVerdict]:
     def within(at_us: int) -> bool:
         return at_us >= work.at_us and (until_us is None or at_us < until_us)
 
     opened = [one for one in issues if within(one.at_us) and not one.gone and one.owner not in (None, work.who)]
     for one in sorted(opened):
-        yield Verdict(f"issue:{one.number}", "incorrect", str(one.owner), one.at_us)
+        yield JobVerdict(f"issue:{one.number}", "incorrect", str(one.owner), one.at_us)
     if opened:
         return
     changes = [
@@ -163,22 +163,22 @@ def _verdicts(
     ]
     for _, now in changes:
         if now.state == REJECTED:
-            yield Verdict("rejected", "incorrect", str(now.by), now.at_us)
+            yield JobVerdict("rejected", "incorrect", str(now.by), now.at_us)
             return
     for before, now in changes if acceptance else ():
         passed = now.stage == VALIDATION and now.state == COMPLETED
         if passed or (now.stage == ACCEPTANCE and (before.stage == VALIDATION or now.state == COMPLETED)):
-            yield Verdict("accepted", "correct", str(now.by), now.at_us)
+            yield JobVerdict("accepted", "correct", str(now.by), now.at_us)
             return
 
 
-def _moved(before: State, now: State) -> bool:
+def _moved(before: JobState, now: JobState) -> bool:
     return (before.stage, before.state) != (now.stage, now.state)
 
 
-def _shows(one: State) -> tuple[str, str, str | None]:
+def _shows(one: JobState) -> tuple[str, str, str | None]:
     return one.stage, one.state, one.who
 
 
-def _in_order(one: State) -> tuple[int, int, str, str, str]:
+def _in_order(one: JobState) -> tuple[int, int, str, str, str]:
     return one.at_us, one.who_at_us or 0, one.stage, one.state, one.who or ""

@@ -12,6 +12,7 @@ from gateway.sources.cvat.settings import CvatSettings
 from gateway.sources.raw_json import RawMap, decode_map, need, object_in, plain, text
 from gateway.time_slices import TimeSlices
 from gateway.webhooks import BadWebhook
+from streams.models.timestamps import BadTimestamp, parse_rfc3339
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATE = ("stage", "state", "updated_date", "assignee_updated_date")
@@ -74,12 +75,10 @@ def micros_of(held: dict[str, Any], name: str, place: str) -> int:
     """Return a time in Unix microseconds. Raises BadWebhook where it is missing or no RFC 3339 time with a zone."""
     value = need(held, name, place)
     try:
-        found = msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise BadWebhook("wrong_time", f"{place}.{name}", f"{place}.{name} is no RFC 3339 time with a zone")
-    return (found - _EPOCH) // timedelta(microseconds=1)
+        return (parse_rfc3339(value) - _EPOCH) // timedelta(microseconds=1)
+    except BadTimestamp:
+        reason = f"{place}.{name} is no RFC 3339 time with a zone"
+        raise BadWebhook("wrong_time", f"{place}.{name}", reason) from None
 
 
 def time_of(at_us: int) -> datetime:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.sources.base import TranslationContext, Webhook
 from gateway.sources.cvat.events import JobEvents
-from gateway.sources.cvat.history import STAGES, STATES, Issue, State, added, hand_overs, missed
+from gateway.sources.cvat.history import STAGES, STATES, Issue, JobState, added, hand_overs, missed
 from gateway.sources.cvat.read import micros_of, number_of
 from gateway.sources.cvat.settings import ProjectDims
 from gateway.sources.raw_json import need
@@ -227,7 +227,7 @@ class _Work:
         given = {key: dict(one) for key, one in known["given"].items()}
         return {**known, "issues": dict(known["issues"]), "given": given}
 
-    def _state(self, shown: dict[str, Any], by: str | None) -> State:
+    def _state(self, shown: dict[str, Any], by: str | None) -> JobState:
         """Return the state of a job that is shown. Raises BadWebhook where it is none."""
         for name, some in (("stage", STAGES), ("state", STATES)):
             if need(shown, name, "$.job") not in some:
@@ -236,9 +236,9 @@ class _Work:
         at_us = micros_of(shown, "updated_date", "$.job")
         given = shown.get("assignee_updated_date") is not None
         who_at_us = micros_of(shown, "assignee_updated_date", "$.job") if given else None
-        return State(at_us, shown["stage"], shown["state"], shown.get("assignee"), who_at_us, by)
+        return JobState(at_us, shown["stage"], shown["state"], shown.get("assignee"), who_at_us, by)
 
-    def _before(self, shown: dict[str, Any]) -> list[State]:
+    def _before(self, shown: dict[str, Any]) -> list[JobState]:
         """Return the state before an update, where the version of CVAT sends what it changed."""
         before = self.hook.get("before") or {}
         if before.get("updated_date") is None:
@@ -263,5 +263,5 @@ class _Work:
         return dims, own.sla_class
 
 
-def _states(held: Remembered) -> list[State]:
-    return [State(*one) for one in held["states"]]
+def _states(held: Remembered) -> list[JobState]:
+    return [JobState(*one) for one in held["states"]]
