@@ -55,7 +55,7 @@ async def redact(body: bytes, settings: CvatSettings, _: TimeSlices) -> Webhook:
 
 
 def _before(held: RawMap) -> dict[str, Any]:
-    """Return what an update changed, with the former values; versions of CVAT since 2026 do not send it."""
+    """Return what an update changed, with the former values; newer versions of CVAT do not send it."""
     found: dict[str, Any] = {name: plain(held, name).get(name) for name in _STATE if name in held}
     if "assignee" in held:
         found["assignee"] = text(object_in(held, "assignee"), "username", 256)
