@@ -1,0 +1,221 @@
+"""JMESPath, bounded: an expression is checked when a mapping is loaded, and takes a bounded number of steps on any hook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jmespath.exceptions import JMESPathError, ParseError
+from jmespath.functions import Functions
+from jmespath.parser import Parser
+from jmespath.visitor import Options, TreeInterpreter
+
+Place = tuple[str, ...]
+"""Names of members from the top of a hook; lists are stepped through, ``*`` is any name."""
+
+MAX_CHARS = 500
+MAX_NODES = 100
+MAX_STEPS = 5_000
+"""Steps of one evaluation: about 5 ms at worst."""
+
+_CHARS_A_STEP = 256
+
+_Node = dict[str, Any]
+
+
+class BadExpression(ValueError):
+    """An expression that cannot be used; ``hint`` says how to mend it."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+class TooManySteps(Exception):
+    """An expression would take too long on this hook."""
+
+
+class CannotEvaluate(Exception):
+    """A function got a value of a kind that it does not take. Nothing of the value is quoted."""
+
+
+class Expression:
+    """One expression of JMESPath, checked.
+
+    Attributes:
+        text: As written.
+        places: What of the value it names: all that has to be kept so that it can be evaluated again.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Read an expression.
+
+        Raises:
+            BadExpression: It is no JMESPath, is too long, or calls a function in a way that there is not.
+        """
+        self.text = text
+        self._root = _parsed(text)
+        nodes = list(_nodes(self._root))
+        if len(nodes) > MAX_NODES:
+            raise BadExpression(f"the expression has more than {MAX_NODES} parts", "write it shorter")
+        for node in nodes:
+            if node["type"] == "function_expression":
+                _check_call(node)
+        self.places = _Places().of(self._root)
+
+    def of(self, value: Any) -> Any:
+        """Return what the expression gives for a value.
+
+        Raises:
+            TooManySteps: It would take more than ``MAX_STEPS``.
+            CannotEvaluate: A function does not take what it is given.
+        """
+        try:
+            return _Counted().visit(self._root, value)
+        except JMESPathError:
+            raise CannotEvaluate(f"a function in {self.text} does not take what it is given") from None
+        except (TypeError, ValueError, OverflowError, RecursionError, ArithmeticError, AttributeError) as error:
+            raise CannotEvaluate(f"{self.text} cannot be evaluated ({type(error).__name__})") from None
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether the expression is true of a value, as JMESPath says: empty texts, lists and objects are false.
+
+        Raises:
+            TooManySteps, CannotEvaluate: As ``of``.
+        """
+        found = self.of(value)
+        return found is not None and found is not False and found not in ("", [], {})
+
+
+class _Spent(Functions):  # type: ignore[misc]
+    """JMESPath's functions, where long arguments cost more steps."""
+
+    def __init__(self, counted: _Counted) -> None:
+        super().__init__()
+        self._counted = counted
+
+    def call_function(self, function_name: str, resolved_args: list[Any]) -> Any:
+        self._counted.spend(sum(_cost(one) for one in resolved_args))
+        return super().call_function(function_name, resolved_args)
+
+
+class _Counted(TreeInterpreter):  # type: ignore[misc]
+    """JMESPath's interpreter, with a bound on its steps."""
+
+    def __init__(self) -> None:
+        self._left = MAX_STEPS
+        super().__init__(Options(custom_functions=_Spent(self)))
+
+    def spend(self, steps: int) -> None:
+        """Take steps of those that are left. Raises TooManySteps."""
+        self._left -= steps
+        if self._left < 0:
+            raise TooManySteps
+
+    def visit(self, node: _Node, *args: Any, **kwargs: Any) -> Any:
+        self.spend(1)
+        return super().visit(node, *args, **kwargs)
+
+    def visit_comparator(self, node: _Node, value: Any) -> Any:
+        """Compare; what compares long lists or texts costs more, as a function does."""
+        found = [self.visit(one, value) for one in node["children"]]
+        self.spend(sum(_cost(one) for one in found))
+        literals = [{"type": "literal", "value": one, "children": []} for one in found]
+        return super().visit_comparator({**node, "children": literals}, value)
+
+
+def _cost(value: Any) -> int:
+    """Return how many steps a value costs that is looked through: one for each value in it, and for its texts."""
+    total, rest = 0, [value]
+    while rest and total <= MAX_STEPS:
+        one = rest.pop()
+        total += 1
+        if isinstance(one, str):
+            total += len(one) // _CHARS_A_STEP
+        elif isinstance(one, list):
+            rest += one
+        elif isinstance(one, dict):
+            rest += one.values()
+    return total
+
+
+def _parsed(text: str) -> _Node:
+    hint = "see https://jmespath.org; a constant text is written 'so', in YAML \"'so'\""
+    if len(text) > MAX_CHARS:
+        raise BadExpression(f"the expression has more than {MAX_CHARS} characters", "write it shorter")
+    if not text.strip():
+        raise BadExpression("the expression is empty", hint)
+    try:
+        return Parser().parse(text).parsed  # type: ignore[no-any-return]
+    except ParseError as error:
+        place = getattr(error, "lex_position", None)
+        where = f" at character {place + 1}" if isinstance(place, int) else ""
+        raise BadExpression(f"this is no JMESPath{where}", hint) from None
+    except (JMESPathError, RecursionError, ValueError):
+        raise BadExpression("this is no JMESPath", hint) from None
+
+
+def _nodes(node: _Node) -> Iterator[_Node]:
+    yield node
+    for one in node.get("children", ()):
+        yield from _nodes(one)
+
+
+def _check_call(node: _Node) -> None:
+    """Raise BadExpression where there is no such function, or it takes another number of arguments."""
+    name, given = node["value"], len(node["children"])
+    known = Functions.FUNCTION_TABLE
+    if name not in known:
+        raise BadExpression(f"there is no function {name}", f"there are: {', '.join(sorted(known))}")
+    signature = known[name]["signature"]
+    variadic = bool(signature) and bool(signature[-1].get("variadic"))
+    if given < len(signature) or (given > len(signature) and not variadic):
+        least = "at least " if variadic else ""
+        raise BadExpression(f"{name} takes {least}{len(signature)} arguments, not {given}", "see https://jmespath.org")
+
+
+class _Places:
+    """Finds what an expression names, without a value: it follows every way that the expression may go."""
+
+    def __init__(self) -> None:
+        self._named: set[Place] = set()
+
+    def of(self, root: _Node) -> frozenset[Place]:
+        """Return the places that an expression names; ``()`` is the whole value."""
+        self._named |= self._visit(root, frozenset({()}))
+        return frozenset(self._named)
+
+    def _visit(self, node: _Node, at: frozenset[Place]) -> frozenset[Place]:
+        """Return where an expression leads from some places, and note what it looks at on the way."""
+        kind, children = node["type"], node.get("children", [])
+        if kind == "field":
+            return frozenset((*place, node["value"]) for place in at)
+        if kind in ("identity", "current", "index", "slice"):
+            return at
+        if kind in ("subexpression", "index_expression", "pipe", "projection", "flatten"):
+            for one in children:
+                at = self._visit(one, at)
+            return at
+        if kind == "value_projection":
+            inside = frozenset((*place, "*") for place in self._visit(children[0], at))
+            return self._visit(children[1], inside)
+        if kind == "filter_projection":
+            base, right, condition = children
+            inside = self._visit(base, at)
+            self._named |= self._visit(condition, inside)
+            return self._visit(right, inside)
+        if kind == "function_expression":
+            return self._call(children, at)
+        found = [self._visit(one, at) for one in children]
+        if kind in ("comparator", "not_expression", "multi_select_list", "multi_select_dict"):
+            self._named.update(*found)
+        return frozenset().union(*found) if kind not in ("comparator", "not_expression") else frozenset()
+
+    def _call(self, arguments: list[_Node], at: frozenset[Place]) -> frozenset[Place]:
+        plain = [self._visit(one, at) for one in arguments if one["type"] != "expref"]
+        found = frozenset[Place]().union(*plain)
+        self._named |= found
+        for one in arguments:
+            if one["type"] == "expref":
+                self._named |= self._visit(one["children"][0], found)
+        return found
