@@ -74,6 +74,7 @@ def build_app(
     Raises:
         UnauthenticatedGateway: It would listen beyond loopback without tokens.
         TokenFault: A token file cannot be read.
+        MappingFault: A mapping cannot be used.
     """
     senders = authenticator(settings, clock_ms)
     metrics = GatewayMetrics(VERSION)

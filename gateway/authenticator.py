@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
+from config.errors import ConfigErrors
 from config.files import FileFault, read_secret
 from gateway.settings import GatewaySettings, SourceSettings, unauthenticated
 from streams.core.time_text import rfc3339
@@ -22,8 +23,16 @@ _LOOK_EVERY_MS = 1000
 ClockMs = Callable[[], int]
 
 
-class TokenFault(Exception):
+class SourceFault(Exception):
+    """A source cannot be served. Operator: the message names it and what to mend."""
+
+
+class TokenFault(SourceFault):
     """A token or a secret cannot be used. Operator: the message names the source and the file."""
+
+
+class MappingFault(SourceFault):
+    """A mapping cannot be used. Operator: the message names the source, the file and the place."""
 
 
 class UnauthenticatedGateway(Exception):
@@ -189,10 +198,20 @@ def authenticator(settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> A
     Raises:
         UnauthenticatedGateway: It would listen beyond loopback without tokens.
         TokenFault: A token file cannot be read, or two sources share a token.
+        MappingFault: A mapping cannot be used.
     """
     fault = unauthenticated(settings)
     if fault is not None:
         raise UnauthenticatedGateway(fault)
+    for name, source in settings.sources.items():
+        try:
+            source.mapped.loaded()
+        except ConfigErrors as errors:
+            first, more = errors.errors[0], len(errors.errors) - 1
+            place = f"{first.path}:{first.line}:{first.column}" if first.line else first.path
+            rest = f" (and {more} more: floorwatch map test {source.mapped.mapping})" if more else ""
+            said = f"gateway.sources.{name}.mapped.mapping: {place}: {first.reason}{rest}"
+            raise MappingFault(said) from errors
     return Authenticator(settings, clock_ms)
 
 

@@ -112,6 +112,9 @@ class SourceSettings(GrantSettings, ToolSections):
         others = self._changed_sections() - {TOOLS[self.tool].section}
         reason = f"the source's tool is {self.tool}, so this is not used"
         found = [SettingsFault((one,), reason, "remove it") for one in sorted(others)]
+        if self.tool == "mapped" and self.mapped.mapping is None:
+            reason = "the source names no mapping, so nothing says what its webhooks mean"
+            found.append(SettingsFault(("mapped", "mapping"), reason, "e.g. mapped: {mapping: mappings/tool.yaml}"))
         if self.signature is None:
             reason = "nothing is signed with it, so it is not used"
             unused = [one for one in ("secret", "secret_file") if getattr(self, one) is not None]

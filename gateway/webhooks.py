@@ -31,7 +31,7 @@ class WebhookProblem:
         code: For machines.
         field: Place in the webhook.
         reason: A sentence a person can act on.
-        summary: What it was about: ids only.
+        summary: What it was about: ids; of a mapped tool also what its mapping keeps of the item.
         hint: What to do about it.
     """
 

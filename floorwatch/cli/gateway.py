@@ -44,7 +44,7 @@ def gateway(
     from floorwatch.output.logs import set_up_logging
     from floorwatch.sdk.spool import SpoolBusy
     from floorwatch.settings.load import load
-    from gateway.authenticator import TokenFault, UnauthenticatedGateway
+    from gateway.authenticator import SourceFault, UnauthenticatedGateway
     from streams.models.formats import NewerFormat
     from telemetry.shutdown import ShutdownWatchdog
 
@@ -63,7 +63,7 @@ def gateway(
     watchdog = ShutdownWatchdog("the gateway", _STOP_S)
     try:
         asyncio.run(_serve(settings, journal, watchdog))
-    except (UnauthenticatedGateway, TokenFault) as error:
+    except (UnauthenticatedGateway, SourceFault) as error:
         say(f"floorwatch gateway: {error}", err=True)
         raise typer.Exit(2) from None
     except (SpoolBusy, NewerFormat, JournalError, OSError) as error:

@@ -10,7 +10,7 @@ from config.base import SettingsFault
 from floorwatch.settings.sampling_sources import sampling_warnings
 from floorwatch.settings.schema import FloorwatchConfig
 from floorwatch.settings.sites import FIX, named_sites, zoneless, zoneless_words
-from gateway.authenticator import TokenFault, UnauthenticatedGateway, authenticator
+from gateway.authenticator import SourceFault, UnauthenticatedGateway, authenticator
 
 _HOST_NAME = re.compile(r"[^\s:/,?#@]+")
 
@@ -21,7 +21,7 @@ def gateway_faults(config: FloorwatchConfig) -> list[SettingsFault]:
         authenticator(config.gateway)
     except UnauthenticatedGateway as error:
         return [SettingsFault(("gateway", "host"), f"the gateway would not start: {error}", "", (("gateway",),))]
-    except TokenFault as error:
+    except SourceFault as error:
         return [SettingsFault(("gateway", "sources"), f"the gateway would not start: {error}", "", (("gateway",),))]
     return []
 

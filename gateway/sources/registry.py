@@ -13,11 +13,13 @@ from gateway.sources.base import Signature, Tool
 from gateway.sources.cvat.settings import CvatSettings
 from gateway.sources.cvat.tool import CVAT
 from gateway.sources.label_studio.tool import LABEL_STUDIO
+from gateway.sources.mapped.settings import MappedSettings
+from gateway.sources.mapped.tool import MAPPED
 
-TOOLS: dict[str, Tool] = {one.name: one for one in (LABEL_STUDIO, ARGILLA, CVAT)}
+TOOLS: dict[str, Tool] = {one.name: one for one in (LABEL_STUDIO, ARGILLA, CVAT, MAPPED)}
 """By name. A tool whose sources have a ``tool`` is also in ``SignedTool`` and has its section in ``ToolSections``."""
 
-SignedTool = Literal["argilla", "cvat"]
+SignedTool = Literal["argilla", "cvat", "mapped"]
 
 
 class ToolSections(Section):
@@ -25,6 +27,7 @@ class ToolSections(Section):
 
     argilla: ArgillaSettings = Field(default=ArgillaSettings(), description="How Argilla's webhooks are read.")
     cvat: CvatSettings = Field(default=CvatSettings(), description="How CVAT's webhooks are read.")
+    mapped: MappedSettings = Field(default=MappedSettings(), description="How the webhooks of a mapped tool are read.")
 
 
 def tool_of(source: str) -> Tool:

@@ -35,6 +35,10 @@ class TooManySteps(Exception):
     """An expression would take too long on this hook."""
 
 
+class NotKept(Exception):
+    """An expression needs something of a hook whose content was not kept (``gateway.sources.mapped.kept``)."""
+
+
 class CannotEvaluate(Exception):
     """A function got a value of a kind that it does not take. Nothing of the value is quoted."""
 
@@ -45,6 +49,7 @@ class Expression:
     Attributes:
         text: As written.
         places: What of the value it names: all that has to be kept so that it can be evaluated again.
+        leads_to: Those of them from which its result is.
     """
 
     def __init__(self, text: str) -> None:
@@ -61,13 +66,14 @@ class Expression:
         for node in nodes:
             if node["type"] == "function_expression":
                 _check_call(node)
-        self.places = _Places().of(self._root)
+        self.places, self.leads_to = _Places().of(self._root)
 
     def of(self, value: Any) -> Any:
         """Return what the expression gives for a value.
 
         Raises:
             TooManySteps: It would take more than ``MAX_STEPS``.
+            NotKept: It looks at what was not kept of a hook.
             CannotEvaluate: A function does not take what it is given.
         """
         try:
@@ -81,9 +87,9 @@ class Expression:
         """Tell whether the expression is true of a value, as JMESPath says: empty texts, lists and objects are false.
 
         Raises:
-            TooManySteps, CannotEvaluate: As ``of``.
+            TooManySteps, NotKept, CannotEvaluate: As ``of``.
         """
-        found = self.of(value)
+        found = _looked_at(self.of(value))
         return found is not None and found is not False and found not in ("", [], {})
 
 
@@ -95,7 +101,7 @@ class _Spent(Functions):  # type: ignore[misc]
         self._counted = counted
 
     def call_function(self, function_name: str, resolved_args: list[Any]) -> Any:
-        self._counted.spend(sum(_cost(one) for one in resolved_args))
+        self._counted.spend(sum(_cost(_looked_at(one)) for one in resolved_args))
         return super().call_function(function_name, resolved_args)
 
 
@@ -116,12 +122,35 @@ class _Counted(TreeInterpreter):  # type: ignore[misc]
         self.spend(1)
         return super().visit(node, *args, **kwargs)
 
+    def visit_flatten(self, node: _Node, value: Any) -> Any:
+        found = super().visit_flatten(node, value)
+        self.spend(len(found or ()) // 16)
+        return found
+
     def visit_comparator(self, node: _Node, value: Any) -> Any:
         """Compare; what compares long lists or texts costs more, as a function does."""
-        found = [self.visit(one, value) for one in node["children"]]
+        found = [_looked_at(self.visit(one, value)) for one in node["children"]]
         self.spend(sum(_cost(one) for one in found))
         literals = [{"type": "literal", "value": one, "children": []} for one in found]
         return super().visit_comparator({**node, "children": literals}, value)
+
+    def visit_not_expression(self, node: _Node, value: Any) -> Any:
+        found = _looked_at(self.visit(node["children"][0], value))
+        return super().visit_not_expression({"children": [{"type": "literal", "value": found}]}, value)
+
+    def _is_false(self, value: Any) -> bool:
+        return bool(super()._is_false(_looked_at(value)))
+
+
+REMOVED = "_redacted"
+"""The name by which an object stands for what was not kept."""
+
+
+def _looked_at(value: Any) -> Any:
+    """Return a value that an expression looks at. Raises NotKept where it only stands for one."""
+    if isinstance(value, dict) and REMOVED in value:
+        raise NotKept
+    return value
 
 
 def _cost(value: Any) -> int:
@@ -146,19 +175,27 @@ def _parsed(text: str) -> _Node:
     if not text.strip():
         raise BadExpression("the expression is empty", hint)
     try:
-        return Parser().parse(text).parsed  # type: ignore[no-any-return]
+        root: _Node = Parser().parse(text).parsed
     except ParseError as error:
         place = getattr(error, "lex_position", None)
         where = f" at character {place + 1}" if isinstance(place, int) else ""
         raise BadExpression(f"this is no JMESPath{where}", hint) from None
     except (JMESPathError, RecursionError, ValueError):
         raise BadExpression("this is no JMESPath", hint) from None
+    if root["type"] == "expref":
+        raise BadExpression("an & outside of a function gives no value", hint)
+    return root
+
+
+_THROUGH = frozenset(("sort_by", "max_by", "min_by", "map", "reverse", "not_null", "length", "keys", "type"))
+"""Functions that name nothing of what they are given: they pass it on, or look at what is always kept of it."""
 
 
 def _nodes(node: _Node) -> Iterator[_Node]:
     yield node
     for one in node.get("children", ()):
-        yield from _nodes(one)
+        if isinstance(one, dict):  # a slice's are numbers
+            yield from _nodes(one)
 
 
 def _check_call(node: _Node) -> None:
@@ -180,10 +217,10 @@ class _Places:
     def __init__(self) -> None:
         self._named: set[Place] = set()
 
-    def of(self, root: _Node) -> frozenset[Place]:
-        """Return the places that an expression names; ``()`` is the whole value."""
-        self._named |= self._visit(root, frozenset({()}))
-        return frozenset(self._named)
+    def of(self, root: _Node) -> tuple[frozenset[Place], frozenset[Place]]:
+        """Return the places that an expression names, and those of its result; ``()`` is the whole value."""
+        result = self._visit(root, frozenset({()}))
+        return frozenset(self._named | result), result
 
     def _visit(self, node: _Node, at: frozenset[Place]) -> frozenset[Place]:
         """Return where an expression leads from some places, and note what it looks at on the way."""
@@ -205,17 +242,20 @@ class _Places:
             self._named |= self._visit(condition, inside)
             return self._visit(right, inside)
         if kind == "function_expression":
-            return self._call(children, at)
+            return self._call(node["value"], children, at)
         found = [self._visit(one, at) for one in children]
         if kind in ("comparator", "not_expression", "multi_select_list", "multi_select_dict"):
             self._named.update(*found)
         return frozenset().union(*found) if kind not in ("comparator", "not_expression") else frozenset()
 
-    def _call(self, arguments: list[_Node], at: frozenset[Place]) -> frozenset[Place]:
+    def _call(self, name: str, arguments: list[_Node], at: frozenset[Place]) -> frozenset[Place]:
         plain = [self._visit(one, at) for one in arguments if one["type"] != "expref"]
         found = frozenset[Place]().union(*plain)
-        self._named |= found
+        if name not in _THROUGH:
+            self._named |= found
         for one in arguments:
             if one["type"] == "expref":
-                self._named |= self._visit(one["children"][0], found)
-        return found
+                each = self._visit(one["children"][0], found)
+                self._named |= each
+                found = each if name == "map" else found
+        return found if name not in ("length", "keys", "type") else frozenset()

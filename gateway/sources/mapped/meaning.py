@@ -1,0 +1,282 @@
+"""What an item of a hook means: events of the contract, or why there are none. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from gateway.sources.mapped.contract import DIMENSIONS, IDS, event_class, required_of
+from gateway.sources.mapped.expressions import CannotEvaluate, Expression, NotKept, TooManySteps
+from gateway.sources.mapped.mapping import HOOK, MappedEvent, MappedField, Mapping
+from gateway.sources.mapped.values import WrongValue, converted, text_of
+from gateway.webhooks import BadWebhook, event_id
+from streams.core.time_text import rfc3339
+
+MAX_ITEMS = 10_000
+MAX_LETTER_BYTES = 262_144
+"""An item of which more is kept is named by its size only."""
+
+Found = dict[str, Any]
+"""An event as the spool keeps it: ids are the tool's own, without the name of the source."""
+
+_HINT = "mend the mapping, test it with `floorwatch map test`, and send the hook again"
+
+
+@dataclass
+class Meaning:
+    """What a hook, or an item of it, means.
+
+    Attributes:
+        events: In the order of items, and of the mapping.
+        problems: What became no event, with what is kept of its item.
+        ignored: Reasons of the items that mean nothing.
+        items: How many items were looked at.
+    """
+
+    events: list[Found] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    items: int = 0
+
+
+class _Fault(Exception):
+    """Why there is no event, or a field less."""
+
+    def __init__(self, code: str, place: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.place, self.reason = code, place, reason
+
+
+def meaning_of(hook: Any, mapping: Mapping) -> Iterator[Meaning]:
+    """Find out what a hook means, and yield after each expression so that others can run; the last one yielded is whole.
+
+    Args:
+        hook: Within the bounds of ``gateway.sources.mapped.kept``.
+        mapping: Of its tool.
+
+    Raises:
+        BadWebhook: It has not the list that the mapping names.
+    """
+    found = Meaning()
+    for number, item in enumerate(_items(hook, mapping)):
+        found.items += 1
+        for _ in _read_item(number, item, hook, mapping, found):
+            yield found
+    yield found
+
+
+def _items(hook: Any, mapping: Mapping) -> list[Any]:
+    if mapping.each is None:
+        return [hook]
+    try:
+        items = mapping.each.of(hook)
+    except (TooManySteps, CannotEvaluate, NotKept) as error:
+        raise BadWebhook("wrong_type", "$", f"the list of items cannot be found: {_words(error)}") from None
+    if not isinstance(items, list):
+        raise BadWebhook("missing_field", "$", f"there is no list at {mapping.each.text}, which the mapping names as each")
+    if len(items) > MAX_ITEMS:
+        raise BadWebhook("too_large", "$", f"the hook has more than {MAX_ITEMS} items")
+    return items
+
+
+def _read_item(number: int, item: Any, hook: Any, mapping: Mapping, into: Meaning) -> Iterator[None]:
+    """Add to a meaning what an item means. A fault of one event leaves the others as they are."""
+    faults: list[_Fault] = []
+    taken = False
+    seen = {**item, HOOK: hook} if isinstance(item, dict) else item
+    for rule in mapping.events:
+        yield
+        try:
+            if not _value(rule.when, seen, f"{rule.place}.when", truth=True):
+                continue
+            taken = True
+            for said in _event(rule, seen, mapping, faults):
+                if said is not None:
+                    into.events.append(said)
+                yield
+        except _Fault as fault:
+            taken = True
+            faults.append(fault)
+    for when, reason in () if taken else mapping.ignore:
+        yield
+        try:
+            if _value(when, seen, "ignore", truth=True):
+                into.ignored.append(reason)
+                return
+        except _Fault as fault:
+            faults.append(fault)
+    if not taken and not faults:
+        reason = "no event of the mapping takes it, and no ignore"
+        faults.append(_Fault("unmapped", "", reason))
+    if faults:
+        kept = _kept(item, mapping)
+        into.problems += [_problem(number, fault, kept, mapping) for fault in faults]
+
+
+def _event(rule: MappedEvent, item: Any, mapping: Mapping, faults: list[_Fault]) -> Iterator[Found | None]:
+    """Yield None after each expression, and at last the event. Raises _Fault where there is none; lesser ones are added."""
+    time = None
+    if rule.time is not None:
+        time = _converted(rule.time, item, f"{rule.place}.time", "time", mapping)
+        if time is None:
+            raise _Fault("missing_field", f"{rule.place}.time", f"{rule.time.text} says nothing: there is no time")
+    found: Found = {"event": rule.event, "task": _id(rule.task, item, f"{rule.place}.task"), "time": time, "data": {}}
+    if rule.revision is not None:
+        found["revision"] = _id(rule.revision, item, f"{rule.place}.revision")
+    for one in rule.fields:
+        yield None
+        try:
+            value = _field(one, item, mapping)
+        except _Fault as fault:
+            if one.name not in DIMENSIONS:
+                raise
+            faults.append(fault)
+            continue
+        if value is not None:
+            _put(found["data"], one.name, value)
+    missing = next((name for name in required_of(rule.event) if found["data"].get(name) is None), None)
+    if missing is not None:
+        raise _Fault("missing_field", f"{rule.place}.fields.{missing}", f"the hook says no {missing}, and {rule.event} needs it")
+    try:
+        event_of(found, "-/-", 0)
+    except msgspec.ValidationError as error:
+        raise _Fault("wrong_value", rule.place, f"the event is none of the contract: {_place_of(error)}") from None
+    yield found
+
+
+def _field(one: MappedField, item: Any, mapping: Mapping) -> Any:
+    if one.table is None:
+        return _converted(one.expression, item, one.place, one.kind, mapping)
+    said = _value(one.expression, item, one.place)
+    words = said if isinstance(said, list) else [said]
+    ours = []
+    for word in words:
+        if word is None or word == "":
+            continue
+        try:
+            held = one.table.get(_word(word))
+        except WrongValue as error:
+            raise _Fault("wrong_value", one.place, f"{one.expression.text} {error}") from None
+        if held is None:
+            raise _Fault("not_in_table", one.place, f"the table of {one.name} does not have what {one.expression.text} says")
+        ours.append(held)
+    if one.kind != "texts" and len(ours) > 1:
+        raise _Fault("wrong_value", one.place, f"{one.expression.text} is a list, and {one.name} is one value")
+    return _conversion(ours if one.kind == "texts" else next(iter(ours), None), one.kind, one.place, one.expression, mapping)
+
+
+def _word(value: Any) -> str:
+    """Return the word by which a value stands in a table; true and false are words, too."""
+    return str(value).lower() if isinstance(value, bool) else text_of(value)
+
+
+def _converted(expression: Expression, item: Any, place: str, kind: Any, mapping: Mapping) -> Any:
+    return _conversion(_value(expression, item, place), kind, place, expression, mapping)
+
+
+def _conversion(value: Any, kind: Any, place: str, expression: Expression, mapping: Mapping) -> Any:
+    try:
+        return converted(value, kind, mapping.times)
+    except WrongValue as error:
+        raise _Fault("wrong_time" if kind == "time" else "wrong_value", place, f"{expression.text} {error}") from None
+
+
+def _id(expression: Expression, item: Any, place: str) -> str:
+    value = _value(expression, item, place)
+    if value is None or value == "":
+        raise _Fault("missing_field", place, f"{expression.text} says nothing")
+    try:
+        return text_of(value)
+    except WrongValue as error:
+        raise _Fault("wrong_value", place, f"{expression.text} {error}") from None
+
+
+def _value(expression: Expression, item: Any, place: str, *, truth: bool = False) -> Any:
+    try:
+        return expression.holds(item) if truth else expression.of(item)
+    except NotKept as error:
+        raise _Fault("not_kept", place, _words(error)) from None
+    except TooManySteps as error:
+        raise _Fault("too_complex", place, _words(error)) from None
+    except CannotEvaluate as error:
+        raise _Fault("wrong_value", place, _words(error)) from None
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, NotKept):
+        return "what it needs of the hook was not kept; the tool has to send it again"
+    return "the expression would take too long on this hook" if isinstance(error, TooManySteps) else str(error)
+
+
+def _put(data: dict[str, Any], name: str, value: Any) -> None:
+    if name == "active_s":
+        name = "active_ms"
+    outer, _, inner = name.partition(".")
+    if inner:
+        data.setdefault(outer, {})[inner] = value
+    else:
+        data[name] = value
+
+
+def _place_of(error: msgspec.ValidationError) -> str:
+    """Return msgspec's words on a fault: they name the place and what was expected, and quote no value but of a choice."""
+    said = str(error)
+    return said if "Invalid enum value" not in said else f"a word that is no choice of it{said[said.rfind(' - at') :]}"
+
+
+def _kept(item: Any, mapping: Mapping) -> Any:
+    kept = mapping.keeping.of(item, mapping.item)
+    size = len(msgspec.json.encode(kept))
+    return kept if size <= MAX_LETTER_BYTES else {"_redacted": "item", "length": size}
+
+
+def _problem(number: int, fault: _Fault, kept: Any, mapping: Mapping) -> dict[str, Any]:
+    digest = hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=8).hexdigest()
+    where = "$" if mapping.each is None else f"$ item {number}"
+    return {
+        "code": fault.code,
+        "field": f"{where}: {fault.place}" if fault.place else where,
+        "reason": fault.reason,
+        "hint": _HINT,
+        "summary": {"id": f"{number}-{digest}", "mapping": mapping.title, "item": kept},
+    }
+
+
+# -- events ------------------------------------------------------------------------------------------------------
+
+
+def event_of(found: Found, source: str, received_ms: int) -> Any:
+    """Return the event of the contract. Every id of the tool carries the source's name, so that no two sources share one.
+
+    Args:
+        found: What the mapping gave.
+        source: CloudEvents source, ``mapped/NAME``.
+        received_ms: When the hook arrived, Unix milliseconds: the time of an event for which the tool tells a revision only.
+
+    Raises:
+        msgspec.ValidationError: It is none of the contract.
+    """
+    name = source.partition("/")[2]
+    data = {key: f"{name}:{value}" if key in IDS else value for key, value in found["data"].items()}
+    event = msgspec.convert(
+        {
+            "type": event_class(found["event"]).__struct_config__.tag,
+            "specversion": "1.0",
+            "id": "-",
+            "source": source,
+            "subject": f"{name}:{found['task']}",
+            "time": found["time"] or rfc3339(received_ms),
+            "data": data,
+        },
+        event_class(found["event"]),
+    )
+    about = next((data[one] for one in ("label_id", "audit_id", "appeal_id") if one in data), event.subject)
+    if found.get("revision") is None:
+        return msgspec.structs.replace(event, id=event_id(found["event"], about, event))
+    said = msgspec.json.encode([source, event.subject, found["event"], about, found["revision"]])
+    digest = hashlib.blake2b(said, digest_size=8).hexdigest()
+    return msgspec.structs.replace(event, id=f"{found['event']}:{about}:{digest}"[-256:])
