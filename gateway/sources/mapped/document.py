@@ -67,7 +67,8 @@ class EventRule(Section):
     event: str = Field(description="The event's type, e.g. label.submitted.")
     task: Text = Field(description="The task's id in the tool.")
     time: Text | None = Field(
-        default=None, description="When it happened in the tool. Not when the hook was sent: a retry would be another event."
+        default=None,
+        description="When it happened in the tool. Not when the hook was sent: a retry would be another event.",
     )
     revision: Text | None = Field(
         default=None,
@@ -91,13 +92,17 @@ class EventRule(Section):
             for name in self.fields
             if name not in known
         ]
-        for name in required_of(self.event):
-            if name not in self.fields:
-                faults.append(SettingsFault(("fields",), f"{self.event} needs {name}", f"add  {name}: EXPRESSION"))
+        faults += [
+            SettingsFault(("fields",), f"{self.event} needs {name}", f"add  {name}: EXPRESSION")
+            for name in required_of(self.event)
+            if name not in self.fields
+        ]
         if {"active_s", "active_ms"} <= self.fields.keys():
             faults.append(SettingsFault(("fields", "active_s"), "active_ms is there too", "keep one of the two"))
         if self.time is None and self.revision is None:
-            reason = "without a time or a revision of the tool, a hook that is sent again cannot be told from a new change"
+            reason = (
+                "without a time or a revision of the tool, a hook that is sent again cannot be told from a new change"
+            )
             hint = "add  time: EXPRESSION, when it happened in the tool; or  revision: EXPRESSION, its own number of the change"
             faults.append(SettingsFault(("time",), reason, hint))
         refuse(faults)
@@ -130,8 +135,12 @@ class TableRule(Section):
 class TimeRule(Section):
     """How the tool writes times."""
 
-    format: Literal["rfc3339", "unix_s", "unix_ms"] = Field(default="rfc3339", description="Text, or a number since 1970.")
-    zone: str | None = Field(default=None, description="Zone of texts that say none; without it such a time is refused.")
+    format: Literal["rfc3339", "unix_s", "unix_ms"] = Field(
+        default="rfc3339", description="Text, or a number since 1970."
+    )
+    zone: str | None = Field(
+        default=None, description="Zone of texts that say none; without it such a time is refused."
+    )
 
     @field_validator("zone")
     @classmethod
@@ -150,7 +159,7 @@ class ExpectedEvent(Section):
     event: str
     task: str | None = None
     time: str | None = None
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default={})
 
 
 class Example(Section):
@@ -168,13 +177,16 @@ class MappingDocument(Section):
 
     version: Literal[1]
     title: str = Field(min_length=1, max_length=64, description="The tool's name for people.")
-    each: ListText | None = Field(default=None, description="The list whose items are mapped; else the hook is the one item.")
+    each: ListText | None = Field(
+        default=None, description="The list whose items are mapped; else the hook is the one item."
+    )
     times: TimeRule = TimeRule()
-    tables: dict[str, TableRule] = {}
+    tables: dict[str, TableRule] = Field(default={})
     events: tuple[EventRule, ...] = Field(default=(), max_length=100)
     ignore: tuple[IgnoreRule, ...] = Field(default=(), max_length=100)
     keep: Literal["all"] | tuple[Text, ...] = Field(
-        default=(), description="What else is kept of a hook, for a mapping to come; all: everything, see docs/security.md."
+        default=(),
+        description="What else is kept of a hook, for a mapping to come; all: everything, see docs/security.md.",
     )
     examples: tuple[Example, ...] = Field(default=(), max_length=1000)
 
@@ -186,8 +198,12 @@ class MappingDocument(Section):
                 place = ("events", number, "fields", name, "table")
                 table = self.tables.get(one.table or "")
                 if one.table is not None and table is None:
-                    faults.append(SettingsFault(place, f"there is no table {one.table}", nearest(one.table, self.tables)))
+                    faults.append(
+                        SettingsFault(place, f"there is no table {one.table}", nearest(one.table, self.tables))
+                    )
                 elif one.column is not None and (table is None or table.csv is None):
-                    faults.append(SettingsFault((*place[:-1], "column"), "only a table from a file has columns", "remove it"))
+                    faults.append(
+                        SettingsFault((*place[:-1], "column"), "only a table from a file has columns", "remove it")
+                    )
         refuse(faults)
         return self

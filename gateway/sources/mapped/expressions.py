@@ -93,7 +93,7 @@ class Expression:
         return found is not None and found is not False and found not in ("", [], {})
 
 
-class _Spent(Functions):  # type: ignore[misc]
+class _Spent(Functions):
     """JMESPath's functions, where long arguments cost more steps."""
 
     def __init__(self, counted: _Counted) -> None:
@@ -105,7 +105,7 @@ class _Spent(Functions):  # type: ignore[misc]
         return super().call_function(function_name, resolved_args)
 
 
-class _Counted(TreeInterpreter):  # type: ignore[misc]
+class _Counted(TreeInterpreter):
     """JMESPath's interpreter, with a bound on its steps."""
 
     def __init__(self) -> None:

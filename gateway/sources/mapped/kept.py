@@ -68,31 +68,26 @@ def bounded(value: Any) -> Iterator[None]:
 
 
 class Keeping:
-    """Which values of a hook are kept: those at the places named, and all below them."""
+    """Which values of a hook are kept: those at the places named, and all below them.
+
+    Attributes:
+        whole: Whether all that is here is kept.
+        inside: What is kept of a member, by its name; ``*`` is any.
+    """
 
     def __init__(self, places: Iterable[Place] = ()) -> None:
         """Name the places; ``()`` keeps all, but for texts longer than ``MAX_TEXT_CHARS``."""
-        self._whole = False
-        self._inside: dict[str, Keeping] = {}
+        self.whole = False
+        self.inside: dict[str, Keeping] = {}
         for place in places:
             here = self
             for name in place:
-                here = here._inside.setdefault(name, Keeping())
-            here._whole = True
-
-    @property
-    def all(self) -> bool:
-        """Whether everything is kept."""
-        return self._whole
+                here = here.inside.setdefault(name, Keeping())
+            here.whole = True
 
     def at(self, place: Place) -> bool:
         """Tell whether the value at a place is kept."""
-        here = [self]
-        for name in place:
-            if any(one._whole for one in here):
-                return True
-            here = [found for one in here for found in one._next(name)]
-        return any(one._whole for one in here)
+        return any(one.whole for one in self._at(place))
 
     def of(self, value: Any, place: Place = ()) -> Any:
         """Return what is kept of a value: its shape, with ``{"_redacted": kind, "length": n}`` for what is not named.
@@ -101,31 +96,32 @@ class Keeping:
             value: A part of a hook, within the bounds.
             place: Where it stands.
         """
+        return _kept(value, self._at(place))
+
+    def _at(self, place: Place) -> tuple[Keeping, ...]:
         here: tuple[Keeping, ...] = (self,)
         for name in place:
-            if not any(one._whole for one in here):
-                here = tuple(found for one in here for found in one._next(name))
-        return _kept(value, here)
+            if any(one.whole for one in here):
+                break
+            here = _member(here, name)
+        return here
 
-    def names(self, name: str) -> bool:
-        """Tell whether a member is named here."""
-        return name in self._inside
 
-    def _next(self, name: str) -> list[Keeping]:
-        return [self._inside[one] for one in (name, "*") if one in self._inside]
+def _member(here: tuple[Keeping, ...], name: str) -> tuple[Keeping, ...]:
+    return tuple(one.inside[each] for one in here for each in (name, "*") if each in one.inside)
 
 
 def _kept(value: Any, here: tuple[Keeping, ...]) -> Any:
-    whole = any(one.all for one in here)
+    whole = any(one.whole for one in here)
     if isinstance(value, list):
         return [_kept(one, here) for one in value]
     if isinstance(value, dict):
         found: dict[str, Any] = {}
         for name, one in value.items():
-            inside = here if whole else tuple(next_ for each in here for next_ in each._next(name))
-            plain = _NAME.fullmatch(name) or any(each.names(name) for each in here)
+            plain = _NAME.fullmatch(name) or any(name in each.inside for each in here)
             # A member's name may be content, e.g. where a tool lists people by their address.
-            found[name if plain else f"<name {len(found) + 1} of {len(name)} characters>"] = _kept(one, inside)
+            shown = name if plain else f"<name {len(found) + 1} of {len(name)} characters>"
+            found[shown] = _kept(one, here if whole else _member(here, name))
         return found
     if value is None or (whole and not (isinstance(value, str) and len(value) > MAX_TEXT_CHARS)):
         return value

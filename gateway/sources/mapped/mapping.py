@@ -13,7 +13,7 @@ from config.files import MAX_LIST_BYTES, FileFault, read_text
 from config.nearest import nearest
 from config.yaml_file import YamlFile, read_yaml_file
 from gateway.sources.mapped.contract import Kind, fields_of
-from gateway.sources.mapped.document import EventRule, Example, IgnoreRule, MappingDocument, TableRule, TimeRule
+from gateway.sources.mapped.document import EventRule, Example, MappingDocument, TableRule, TimeRule
 from gateway.sources.mapped.expressions import Expression, Place
 from gateway.sources.mapped.kept import Keeping
 
@@ -95,9 +95,7 @@ def load_mapping(path: Path) -> Mapping:
     document = file.read_as(MappingDocument)
     tables = {name: _rows(file, path.parent, name, rule) for name, rule in document.tables.items()}
     faults: list[ConfigError] = []
-    events = tuple(
-        _event(number, rule, document, tables, file, faults) for number, rule in enumerate(document.events)
-    )
+    events = tuple(_event(number, rule, document, tables, file, faults) for number, rule in enumerate(document.events))
     if not events and not document.ignore:
         faults.append(file.fault((), "the mapping has neither events nor ignore", "add  events:"))
     each = None if document.each is None else Expression(document.each)
@@ -158,7 +156,9 @@ def _event(
             if table is None:
                 reason = f"the table {one.table} has no column {column}"
                 faults.append(file.fault(("events", number, "fields", name, "table"), reason, nearest(column, columns)))
-        fields.append(MappedField(name, Expression(one.expression), kinds[name], table, f"events[{number}].fields.{name}"))
+        fields.append(
+            MappedField(name, Expression(one.expression), kinds[name], table, f"events[{number}].fields.{name}")
+        )
     time, revision = (None if text is None else Expression(text) for text in (rule.time, rule.revision))
     return MappedEvent(
         Expression(rule.when),

@@ -51,22 +51,25 @@ class _Fault(Exception):
         self.code, self.place, self.reason = code, place, reason
 
 
-def meaning_of(hook: Any, mapping: Mapping) -> Iterator[Meaning]:
-    """Find out what a hook means, and yield after each expression so that others can run; the last one yielded is whole.
+def find_meaning(hook: Any, mapping: Mapping, into: Meaning) -> Iterator[None]:
+    """Find out what a hook means, and yield after each expression so that others can run.
 
     Args:
         hook: Within the bounds of ``gateway.sources.mapped.kept``.
         mapping: Of its tool.
+        into: Filled in; it is whole at the end.
 
     Raises:
         BadWebhook: It has not the list that the mapping names.
     """
-    found = Meaning()
     for number, item in enumerate(_items(hook, mapping)):
-        found.items += 1
-        for _ in _read_item(number, item, hook, mapping, found):
-            yield found
-    yield found
+        into.items += 1
+        faults: list[_Fault] = []
+        seen = {**item, HOOK: hook} if isinstance(item, dict) else item
+        yield from _read_item(seen, mapping, into, faults)
+        if faults:
+            kept = _kept(item, mapping)
+            into.problems += [_problem(number, fault, kept, mapping) for fault in faults]
 
 
 def _items(hook: Any, mapping: Mapping) -> list[Any]:
@@ -77,48 +80,41 @@ def _items(hook: Any, mapping: Mapping) -> list[Any]:
     except (TooManySteps, CannotEvaluate, NotKept) as error:
         raise BadWebhook("wrong_type", "$", f"the list of items cannot be found: {_words(error)}") from None
     if not isinstance(items, list):
-        raise BadWebhook("missing_field", "$", f"there is no list at {mapping.each.text}, which the mapping names as each")
+        raise BadWebhook(
+            "missing_field", "$", f"there is no list at {mapping.each.text}, which the mapping names as each"
+        )
     if len(items) > MAX_ITEMS:
         raise BadWebhook("too_large", "$", f"the hook has more than {MAX_ITEMS} items")
     return items
 
 
-def _read_item(number: int, item: Any, hook: Any, mapping: Mapping, into: Meaning) -> Iterator[None]:
+def _read_item(item: Any, mapping: Mapping, into: Meaning, faults: list[_Fault]) -> Iterator[None]:
     """Add to a meaning what an item means. A fault of one event leaves the others as they are."""
-    faults: list[_Fault] = []
     taken = False
-    seen = {**item, HOOK: hook} if isinstance(item, dict) else item
     for rule in mapping.events:
         yield
         try:
-            if not _value(rule.when, seen, f"{rule.place}.when", truth=True):
-                continue
-            taken = True
-            for said in _event(rule, seen, mapping, faults):
-                if said is not None:
-                    into.events.append(said)
-                yield
+            if _value(rule.when, item, f"{rule.place}.when", truth=True):
+                taken = True
+                yield from _event(rule, item, mapping, into, faults)
         except _Fault as fault:
-            taken = True
             faults.append(fault)
-    for when, reason in () if taken else mapping.ignore:
+    if taken or faults:
+        return
+    for number, (when, reason) in enumerate(mapping.ignore):
         yield
         try:
-            if _value(when, seen, "ignore", truth=True):
+            if _value(when, item, f"ignore[{number}].when", truth=True):
                 into.ignored.append(reason)
                 return
         except _Fault as fault:
             faults.append(fault)
-    if not taken and not faults:
-        reason = "no event of the mapping takes it, and no ignore"
-        faults.append(_Fault("unmapped", "", reason))
-    if faults:
-        kept = _kept(item, mapping)
-        into.problems += [_problem(number, fault, kept, mapping) for fault in faults]
+    if not faults:
+        faults.append(_Fault("unmapped", "", "no event of the mapping takes it, and no ignore"))
 
 
-def _event(rule: MappedEvent, item: Any, mapping: Mapping, faults: list[_Fault]) -> Iterator[Found | None]:
-    """Yield None after each expression, and at last the event. Raises _Fault where there is none; lesser ones are added."""
+def _event(rule: MappedEvent, item: Any, mapping: Mapping, into: Meaning, faults: list[_Fault]) -> Iterator[None]:
+    """Add the event. Raises _Fault where there is none; a dimension that is left out is added to the faults."""
     time = None
     if rule.time is not None:
         time = _converted(rule.time, item, f"{rule.place}.time", "time", mapping)
@@ -128,7 +124,7 @@ def _event(rule: MappedEvent, item: Any, mapping: Mapping, faults: list[_Fault])
     if rule.revision is not None:
         found["revision"] = _id(rule.revision, item, f"{rule.place}.revision")
     for one in rule.fields:
-        yield None
+        yield
         try:
             value = _field(one, item, mapping)
         except _Fault as fault:
@@ -140,12 +136,14 @@ def _event(rule: MappedEvent, item: Any, mapping: Mapping, faults: list[_Fault])
             _put(found["data"], one.name, value)
     missing = next((name for name in required_of(rule.event) if found["data"].get(name) is None), None)
     if missing is not None:
-        raise _Fault("missing_field", f"{rule.place}.fields.{missing}", f"the hook says no {missing}, and {rule.event} needs it")
+        raise _Fault(
+            "missing_field", f"{rule.place}.fields.{missing}", f"the hook says no {missing}, and {rule.event} needs it"
+        )
     try:
         event_of(found, "-/-", 0)
     except msgspec.ValidationError as error:
         raise _Fault("wrong_value", rule.place, f"the event is none of the contract: {_place_of(error)}") from None
-    yield found
+    into.events.append(found)
 
 
 def _field(one: MappedField, item: Any, mapping: Mapping) -> Any:
@@ -162,11 +160,15 @@ def _field(one: MappedField, item: Any, mapping: Mapping) -> Any:
         except WrongValue as error:
             raise _Fault("wrong_value", one.place, f"{one.expression.text} {error}") from None
         if held is None:
-            raise _Fault("not_in_table", one.place, f"the table of {one.name} does not have what {one.expression.text} says")
+            raise _Fault(
+                "not_in_table", one.place, f"the table of {one.name} does not have what {one.expression.text} says"
+            )
         ours.append(held)
     if one.kind != "texts" and len(ours) > 1:
         raise _Fault("wrong_value", one.place, f"{one.expression.text} is a list, and {one.name} is one value")
-    return _conversion(ours if one.kind == "texts" else next(iter(ours), None), one.kind, one.place, one.expression, mapping)
+    return _conversion(
+        ours if one.kind == "texts" else next(iter(ours), None), one.kind, one.place, one.expression, mapping
+    )
 
 
 def _word(value: Any) -> str:
@@ -262,7 +264,7 @@ def event_of(found: Found, source: str, received_ms: int) -> Any:
     """
     name = source.partition("/")[2]
     data = {key: f"{name}:{value}" if key in IDS else value for key, value in found["data"].items()}
-    event = msgspec.convert(
+    event: Any = msgspec.convert(
         {
             "type": event_class(found["event"]).__struct_config__.tag,
             "specversion": "1.0",

@@ -10,8 +10,7 @@ import msgspec
 
 from gateway.sources.base import Signature, Tool, TranslationContext, Webhook
 from gateway.sources.mapped.kept import bounded, read_json
-from gateway.sources.mapped.mapping import Mapping
-from gateway.sources.mapped.meaning import event_of, meaning_of
+from gateway.sources.mapped.meaning import Meaning, event_of, find_meaning
 from gateway.sources.mapped.settings import MappedSettings
 from gateway.sources.signatures import hmac_of_body, secret_header
 from gateway.time_slices import TimeSlices
@@ -31,19 +30,18 @@ async def redact(body: bytes, settings: MappedSettings, time_slices: TimeSlices)
     hook = read_json(body)
     for _ in bounded(hook):
         await time_slices.give_way()
-    found = None
-    for found in meaning_of(hook, mapping):
+    found = Meaning()
+    for _ in find_meaning(hook, mapping, found):
         await time_slices.give_way()
-    assert found is not None
     return {
         "action": mapping.title,
         "events": found.events,
         "problems": found.problems,
-        "ignored": ignored_words(found.ignored, mapping),
+        "ignored": ignored_words(found.ignored),
     }
 
 
-def ignored_words(reasons: list[str], _: Mapping) -> str | None:
+def ignored_words(reasons: list[str]) -> str | None:
     """Return why items mean nothing, each reason once with its count where there are several."""
     counted = Counter(reasons)
     return "; ".join(f"{reason} ({count})" if count > 1 else reason for reason, count in counted.items()) or None
@@ -58,7 +56,9 @@ def translate(hook: Webhook, _: Table[str, Remembered], context: TranslationCont
             out.events.append(event_of(found, context.source, context.received_ms))
         except msgspec.ValidationError as error:
             about = {"id": found["task"], "event": found["event"]}
-            out.problems.append(WebhookProblem("wrong_value", None, f"with the source's name an id is too long: {error}", about))
+            out.problems.append(
+                WebhookProblem("wrong_value", None, f"with the source's name an id is too long: {error}", about)
+            )
     return out
 
 

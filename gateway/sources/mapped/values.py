@@ -123,7 +123,9 @@ def _decimal(value: Any) -> Decimal:
 def _kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
-    return {list: "a list", dict: "an object", str: "a text"}.get(type(value), "a number")
+    if isinstance(value, list):
+        return "a list"
+    return "an object" if isinstance(value, dict) else "a text" if isinstance(value, str) else "a number"
 
 
 _BY_KIND: dict[str, Callable[[Any], Any]] = {

@@ -1,0 +1,334 @@
+"""POST /v1/hooks/mapped: a tool that a file of 20 lines describes; forged, sent twice, unmapped, hostile."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from floorwatch.settings.review import faults
+from floorwatch.settings.schema import FloorwatchConfig
+from gateway.authenticator import MappingFault
+from gateway.settings import GatewaySettings
+from gateway.sources.mapped.kept import MAX_BYTES, MAX_DEPTH, MAX_VALUES
+from gateway.sources.mapped.mapping import load_mapping
+from tests.gateway.argilla_hooks import tables, total
+from tests.gateway.harness import Bench
+
+STAMPIT = Path("examples/mappings/stampit.yaml")
+SECRET = "stampit-signs-with-this"
+HMAC = {"kind": "hmac", "header": "X-Stampit", "prefix": "sha256="}
+HOOKS = [one.hook for one in load_mapping(STAMPIT).examples]
+
+
+def settings(
+    mapping: Path = STAMPIT, signature: Any = HMAC, folder: Path | None = None, **more: Any
+) -> GatewaySettings:
+    token = {"token": SECRET} if signature.get("kind", "none") == "none" else {"secret": SECRET}
+    source = {"tool": "mapped", **token, "mapped": {"mapping": mapping, "signature": signature}, **more}
+    other = {"token": "another-sender-here"}
+    return GatewaySettings.model_validate({"sources": {"kul": source, "other": other}, "spool_dir": folder})
+
+
+def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
+    return {"X-Stampit": f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"}
+
+
+async def post(
+    bench: Bench, hook: Any, headers: dict[str, str] | None = None, query: str = "?source=kul"
+) -> tuple[int, Any]:
+    body = hook if isinstance(hook, bytes) else json.dumps(hook).encode()
+    sent = signed(body) if headers is None else headers
+    async with bench.client.post(f"/v1/hooks/mapped{query}", data=body, headers=sent) as answer:
+        return answer.status, await answer.json()
+
+
+def run_hooks(*hooks: Any, mapping: Path = STAMPIT) -> tuple[Bench, list[dict[str, Any]]]:
+    said = []
+
+    async def steps(bench: Bench) -> None:
+        for hook in hooks:
+            status, answer = await post(bench, hook)
+            assert status == 200, answer
+            said.append(answer)
+
+    return Bench(settings(mapping)).run(steps), said
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mapping.yaml"
+    path.write_text(text)
+    return path
+
+
+# -- what it means -----------------------------------------------------------------------------------------------
+
+
+def test_the_invented_tool_is_written_in_20_lines() -> None:
+    text = STAMPIT.read_text().partition("examples:")[0]
+    assert len([line for line in text.splitlines() if line and not line.startswith("#")]) == 20
+
+
+def test_every_hook_of_the_invented_tool_is_accounted_for_and_the_tables_have_it() -> None:
+    bench, said = run_hooks(*HOOKS)
+    assert [one["events"] for one in said] == [2, 1, 1, 0]
+    assert [[two["code"] for two in one["problems"]] for one in said] == [[], [], ["not_in_table"], []]
+    assert said[3]["ignored"] == "a greeting"
+    assert {one["source"] for one in bench.events} == {"mapped/kul"}
+    assert [one["subject"] for one in bench.events] == ["kul:7", "kul:8", "kul:7", "kul:7"]
+    label = bench.events[2]["data"]
+    assert (label["label_id"], label["labeler_id"], label["active_ms"]) == ("kul:41", "kul:ana", 12_500)
+    audit = bench.events[3]["data"]
+    assert (audit["label_id"], audit["auditor_id"], audit["verdict"]) == ("kul:41", "kul:bo", "incorrect")
+    panes, _ = tables(value for _, value in bench.publisher.records)
+    assert total(panes, "throughput", "labels") == 1
+    assert total(panes, "accuracy", "incorrect", "queue=hate") == 1
+
+
+def test_sent_twice_nothing_changes_and_the_same_events_come() -> None:
+    once, _ = run_hooks(*HOOKS)
+    twice, _ = run_hooks(*HOOKS, *HOOKS)
+    records = twice.publisher.records
+    assert records[: len(records) // 2] == records[len(records) // 2 :] == once.publisher.records
+    assert tables(value for _, value in records) == tables(value for _, value in once.publisher.records)
+
+
+def test_two_sources_with_equal_ids_are_two_tasks_and_two_people() -> None:
+    source = {"tool": "mapped", "secret": SECRET, "mapped": {"mapping": STAMPIT, "signature": HMAC}}
+    both = GatewaySettings.model_validate({"sources": {"kul": source, "mnl": source}})
+
+    async def steps(bench: Bench) -> None:
+        for name in ("kul", "mnl"):
+            assert (await post(bench, HOOKS[1], query=f"?source={name}"))[0] == 200
+
+    events = Bench(both).run(steps).events
+    assert len({one["subject"] for one in events}) == len({one["id"] for one in events}) == 2
+    assert len({one["data"]["labeler_id"] for one in events}) == 2
+
+
+def test_an_item_that_nothing_takes_is_a_dead_letter_of_its_own_with_its_shape_and_no_content() -> None:
+    items = [
+        {"ref": n, "at": "2026-11-23T10:00:00Z", "text": "hateful words", "ann@tool.example": True} for n in (1, 2)
+    ]
+    bench, (said,) = run_hooks({"kind": "burnt", "items": items})
+    assert [one["code"] for one in said["problems"]] == ["unmapped", "unmapped"]
+    assert len({key for key, _ in bench.publisher.dead}) == 2
+    first = json.loads(bench.dead[0]["value"])
+    assert first["item"] == {
+        "ref": 1,
+        "at": "2026-11-23T10:00:00Z",
+        "text": {"_redacted": "text", "length": 13},
+        "<name 4 of 16 characters>": {"_redacted": "boolean"},
+    }
+    assert bench.dead[0]["field"] == "$ item 0"
+    assert "hateful" not in json.dumps(bench.dead) + json.dumps(said)
+
+
+def test_all_that_match_give_events_and_a_fault_of_one_leaves_the_others(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+version: 1
+title: Both
+task: id
+time: at
+tables: {teams: {values: {a: team-a}}}
+events:
+  - {when: id, event: task.created, fields: {team: {from: team, table: teams}}}
+  - {when: id, event: label.submitted, fields: {label_id: id, labeler_id: who, values: said}}
+  - {when: id, event: task.cancelled}
+""",
+    )
+    bench, (said,) = run_hooks({"id": 5, "at": "2026-11-23T10:00:00Z", "team": "z", "said": "x"}, mapping=path)
+    assert [one["type"].split(".")[1:3] for one in bench.events] == [["task", "created"], ["task", "cancelled"]]
+    assert "team" not in bench.events[0]["data"]  # counted without it, and told
+    assert [(one["code"], one["field"]) for one in said["problems"]] == [
+        ("not_in_table", "$: events[0].fields.team"),
+        ("missing_field", "$: events[1].fields.labeler_id"),
+    ]
+
+
+def test_a_revision_makes_an_event_of_a_tool_without_times_the_same_whenever_it_comes(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "{version: 1, title: Timeless, task: id, events: [{when: id, event: task.cancelled, revision: change}]}",
+    )
+    ids = []
+
+    async def steps(bench: Bench) -> None:
+        for change in (1, 1, 2):
+            bench.now_ms += 60_000
+            assert (await post(bench, {"id": "t", "change": change}))[0] == 200
+        ids.extend(one["id"] for one in bench.events)
+
+    Bench(settings(path)).run(steps)
+    assert ids[0] == ids[1] != ids[2]
+
+
+# -- who sends ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["body", "signature", "unsigned", "secret", "source", "none", "token"])
+def test_a_forged_webhook_is_refused_and_nothing_of_it_is_kept(
+    fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps({"kind": "arrived", "items": [{"ref": "forged", "at": "2026-11-23T10:00:00Z"}]}).encode()
+    caplog.set_level(logging.DEBUG)
+    headers = {
+        "signature": {"X-Stampit": "sha256=00"},
+        "unsigned": {},
+        "secret": signed(body, "another-secret-than-that"),
+        "token": {"Authorization": f"Bearer {SECRET}"},
+    }.get(fault, signed(body))
+    query = {"source": "?source=other", "none": ""}.get(fault, "?source=kul")
+    sent = body.replace(b"forged", b"f0rged") if fault == "body" else body
+
+    async def steps(bench: Bench) -> None:
+        status, said = await post(bench, sent, headers, query)
+        if fault == "none":  # the only source of the tool needs no name
+            assert status == 200
+            return
+        assert status == 401, said
+        assert "forged" not in json.dumps(said)
+
+    bench = Bench(settings(folder=tmp_path / "spool")).run(steps)
+    if fault != "none":
+        assert (bench.publisher.records, bench.publisher.dead) == ([], [])
+        assert b"rged" not in b"".join(one.read_bytes() for one in (tmp_path / "spool").iterdir() if one.is_file())
+        assert "rged" not in caplog.text
+
+
+def test_a_secret_header() -> None:
+    async def steps(bench: Bench) -> None:
+        assert (await post(bench, HOOKS[1], {"X-Auth": SECRET}))[0] == 200
+        for wrong in ({"X-Auth": SECRET[:-1]}, {"Authorization": f"Bearer {SECRET}"}, {}):
+            assert (await post(bench, HOOKS[1], wrong))[0] == 401
+
+    bench = Bench(settings(signature={"kind": "header", "header": "X-Auth"})).run(steps)
+    assert len(bench.events) == 1
+
+
+def test_without_a_signature_the_token_of_the_source_is_demanded_and_its_grant_holds() -> None:
+    async def steps(bench: Bench) -> None:
+        for headers, wanted in (
+            ({}, 401),
+            ({"Authorization": "Bearer wrong-token"}, 401),
+            (signed(json.dumps(HOOKS[1]).encode()), 401),
+            ({"Authorization": "Bearer another-sender-here"}, 403),
+            ({"Authorization": f"Bearer {SECRET}"}, 200),
+        ):
+            for query in ("?source=kul", ""):
+                assert (await post(bench, HOOKS[1], headers, query))[0] == wanted
+        status, said = await post(bench, HOOKS[0], {"Authorization": f"Bearer {SECRET}"})
+        assert [one["code"] for one in said["problems"]] == ["not_allowed", "not_allowed"], said
+
+    bench = Bench(settings(signature={"kind": "none"}, may=["label.*"])).run(steps)
+    assert {one["type"] for one in bench.events} == {"floorwatch.label.submitted.v1"}
+
+
+# -- hostile hooks -----------------------------------------------------------------------------------------------
+
+
+HOSTILE = {
+    "bytes": (b'{"kind": "' + b"x" * MAX_BYTES + b'"}', "too_large"),
+    "values": (b'{"kind": [' + b"1," * (MAX_VALUES + 1) + b"1]}", "too_large"),
+    "commas": (b"[" + b"," * 900_000 + b"]", "too_large"),
+    "depth": (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "too_deep"),
+    "deeper": (b"[" * 100_000 + b"]" * 100_000, "not_json"),
+    "digits": (b'{"kind": ' + b"9" * 4000 + b"}", "number_too_long"),
+    "beyond": (b'{"kind": ' + b"9" * 30 + b"}", "number_too_long"),
+    "json": (b"{'kind'}", "not_json"),
+    "no list": (b'{"kind": "arrived", "items": {"a": 1}}', "missing_field"),
+    "items": (json.dumps({"kind": 1, "items": [0] * 10_001}).encode(), "too_large"),
+    "surrogate": (b'{"kind": "\\ud800"}', "not_json"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_hook_is_refused_with_its_reason(name: str) -> None:
+    body, code = HOSTILE[name]
+
+    async def steps(bench: Bench) -> None:
+        status, said = await post(bench, body)
+        assert (status, said["error"]["code"]) == (400, code)
+
+    bench = Bench(settings()).run(steps)
+    assert (bench.publisher.records, bench.publisher.dead) == ([], [])
+
+
+@pytest.mark.slow
+def test_a_hook_that_takes_long_lets_others_run(tmp_path: Path) -> None:
+    """Whatever a hook within the bounds holds, nobody waits longer than a slice; here a look-up in each of many items."""
+    path = written(
+        tmp_path,
+        """
+version: 1
+title: Slow
+each: items
+task: id
+time: at
+events:
+  - {when: "_hook.items[?words[?contains(@, 'x')]] | [0].id == id", event: task.cancelled}
+""",
+    )
+    hook = {"items": [{"id": n, "at": "2026-11-23T10:00:00Z", "words": ["y" * 50] * 20} for n in range(1500)]}
+
+    async def steps(bench: Bench) -> None:
+        longest, done = 0.0, asyncio.create_task(post(bench, hook))
+        while not done.done():
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - before)
+        status, said = done.result()
+        assert status == 200
+        assert {one["code"] for one in said["problems"]} == {"too_complex"}
+        assert len(said["problems"]) == 1500
+        assert longest < 0.25, longest  # a slice is 5 ms; a busy machine may take the processor away meanwhile
+
+    Bench(settings(path)).run(steps)
+
+
+# -- the configuration -------------------------------------------------------------------------------------------
+
+
+def test_a_mapping_that_cannot_be_used_keeps_the_gateway_from_starting_and_config_check_says_so(tmp_path: Path) -> None:
+    for path, said in (
+        (
+            written(tmp_path, "version: 1\ntitle: X\nevents: [{when: 'a b', event: task.cancelled}]\n"),
+            "mapping.yaml:3:",
+        ),
+        (tmp_path / "none.yaml", "cannot be read"),
+    ):
+        with pytest.raises(MappingFault, match=r"gateway\.sources\.kul\.mapped\.mapping") as fault:
+            Bench(settings(path)).run(lambda _: asyncio.sleep(0))
+        assert said in str(fault.value)
+        held = FloorwatchConfig.model_validate({"gateway": settings(path).model_dump(exclude_unset=True)})
+        assert said in faults(held)[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"tool": "mapped", "token": SECRET}, "names no mapping"),
+        ({"tool": "mapped", "secret": SECRET, "mapped": {"mapping": STAMPIT}}, "nothing is signed with it"),
+        ({"tool": "mapped", "token": SECRET, "mapped": {"mapping": STAMPIT, "signature": HMAC}}, "signs its webhooks"),
+        ({"tool": "mapped", "mapped": {"mapping": STAMPIT}}, "has no token"),
+        ({"tool": "mapped", "mapped": {"mapping": STAMPIT, "signature": HMAC}}, "has no secret"),
+        (
+            {"tool": "mapped", "mapped": {"mapping": STAMPIT, "signature": {"kind": "hmac"}}},
+            "needs the name of the header",
+        ),
+        ({"tool": "mapped", "mapped": {"mapping": STAMPIT, "signature": {"header": "X"}}}, "names a header"),
+        ({"token": SECRET, "mapped": {"mapping": STAMPIT}}, "names no tool"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(source: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        GatewaySettings.model_validate({"sources": {"kul": source}})
