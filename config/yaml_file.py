@@ -66,7 +66,9 @@ class YamlFile:
         if self.document.problems:
             raise ConfigErrors([self.at(one.span, one.reason, one.hint) for one in self.document.problems])
         if not isinstance(self.document.data, dict):
-            raise ConfigErrors([self.fault((), "the file must be a group of name: value lines", None)])
+            raise ConfigErrors(
+                [self.fault((), "the file must be a group of name: value lines", "begin with  version: 1")]
+            )
         try:
             return model.model_validate(self.document.data)
         except ValidationError as error:

@@ -65,10 +65,11 @@ class EventRule(Section):
 
     when: Text = Field(description="An item of which this is true means the event.")
     event: str = Field(description="The event's type, e.g. label.submitted.")
-    task: Text = Field(description="The task's id in the tool.")
+    task: Text | None = Field(default=None, description="The task's id in the tool; by default the mapping's task.")
     time: Text | None = Field(
         default=None,
-        description="When it happened in the tool. Not when the hook was sent: a retry would be another event.",
+        description="When it happened in the tool; by default the mapping's time. Not when the hook was sent: sent again, it "
+        "would be another event.",
     )
     revision: Text | None = Field(
         default=None,
@@ -99,12 +100,6 @@ class EventRule(Section):
         ]
         if {"active_s", "active_ms"} <= self.fields.keys():
             faults.append(SettingsFault(("fields", "active_s"), "active_ms is there too", "keep one of the two"))
-        if self.time is None and self.revision is None:
-            reason = (
-                "without a time or a revision of the tool, a hook that is sent again cannot be told from a new change"
-            )
-            hint = "add  time: EXPRESSION, when it happened in the tool; or  revision: EXPRESSION, its own number of the change"
-            faults.append(SettingsFault(("time",), reason, hint))
         refuse(faults)
         return self
 
@@ -180,6 +175,10 @@ class MappingDocument(Section):
     each: ListText | None = Field(
         default=None, description="The list whose items are mapped; else the hook is the one item."
     )
+    task: Text | None = Field(default=None, description="The task's id, for events that say none.")
+    time: Text | None = Field(
+        default=None, description="When it happened, for events that say neither time nor revision."
+    )
     times: TimeRule = TimeRule()
     tables: dict[str, TableRule] = Field(default={})
     events: tuple[EventRule, ...] = Field(default=(), max_length=100)
@@ -189,6 +188,23 @@ class MappingDocument(Section):
         description="What else is kept of a hook, for a mapping to come; all: everything, see docs/security.md.",
     )
     examples: tuple[Example, ...] = Field(default=(), max_length=1000)
+
+    def time_of(self, rule: EventRule) -> str | None:
+        """Return where the time of an event comes from; None where it has a revision only."""
+        return self.time if rule.time is None and rule.revision is None else rule.time
+
+    @model_validator(mode="after")
+    def _identity(self) -> MappingDocument:
+        faults = []
+        for number, rule in enumerate(self.events):
+            if rule.task is None and self.task is None:
+                faults.append(SettingsFault(("events", number, "task"), "no task is named", "add  task: EXPRESSION"))
+            if rule.revision is None and self.time_of(rule) is None:
+                reason = "without a time or a revision of the tool, a hook that is sent again cannot be told from a new change"
+                hint = "add  time: EXPRESSION, when it happened; or  revision: EXPRESSION, the tool's own number of the change"
+                faults.append(SettingsFault(("events", number, "time"), reason, hint))
+        refuse(faults)
+        return self
 
     @model_validator(mode="after")
     def _tables(self) -> MappingDocument:

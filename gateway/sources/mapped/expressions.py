@@ -127,6 +127,11 @@ class _Counted(TreeInterpreter):
         self.spend(len(found or ()) // 16)
         return found
 
+    def visit_value_projection(self, node: _Node, value: Any) -> Any:
+        base, right = node["children"]
+        held = {"type": "literal", "value": _looked_at(self.visit(base, value))}
+        return super().visit_value_projection({**node, "children": [held, right]}, value)
+
     def visit_comparator(self, node: _Node, value: Any) -> Any:
         """Compare; what compares long lists or texts costs more, as a function does."""
         found = [_looked_at(self.visit(one, value)) for one in node["children"]]

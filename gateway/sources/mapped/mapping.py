@@ -125,7 +125,8 @@ def _items_of(file: YamlFile, document: MappingDocument, faults: list[ConfigErro
 def _used(document: MappingDocument, each: Expression | None, items: Place) -> frozenset[Place]:
     texts = [one.when for one in document.ignore]
     for rule in document.events:
-        texts += [rule.when, rule.task, *(one for one in (rule.time, rule.revision) if one is not None)]
+        said = (rule.when, rule.task or document.task, document.time_of(rule), rule.revision)
+        texts += [one for one in said if one is not None]
         texts += [one.expression for one in rule.fields.values()]
     found = {place for text in texts for place in _from_top(text, items)}
     return frozenset(found if each is None else found | (each.places - {items}))
@@ -159,11 +160,11 @@ def _event(
         fields.append(
             MappedField(name, Expression(one.expression), kinds[name], table, f"events[{number}].fields.{name}")
         )
-    time, revision = (None if text is None else Expression(text) for text in (rule.time, rule.revision))
+    time, revision = (None if one is None else Expression(one) for one in (document.time_of(rule), rule.revision))
     return MappedEvent(
         Expression(rule.when),
         rule.event,
-        Expression(rule.task),
+        Expression(rule.task or document.task or ""),
         time,
         revision,
         tuple(fields),
