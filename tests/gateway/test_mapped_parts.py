@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import ConfigErrors
-from gateway.sources.mapped.document import TimeRule
+from gateway.sources.mapped.document import ToolTimes
 from gateway.sources.mapped.expressions import BadExpression, CannotEvaluate, Expression, NotKept, TooManySteps
 from gateway.sources.mapped.kept import Keeping, bounded
 from gateway.sources.mapped.mapping import load_mapping
-from gateway.sources.mapped.meaning import Meaning, find_meaning
+from gateway.sources.mapped.meaning import HookMeaning, find_meaning
 from gateway.sources.mapped.values import WrongValue, converted
 from gateway.webhooks import BadWebhook
 
@@ -194,9 +194,9 @@ def test_bounds_of_a_hook(value: Any) -> None:
 def test_values(value: Any, kind: Any, wanted: Any) -> None:
     if wanted is WrongValue:
         with pytest.raises(WrongValue):
-            converted(value, kind, TimeRule())
+            converted(value, kind, ToolTimes())
     else:
-        assert converted(value, kind, TimeRule()) == wanted
+        assert converted(value, kind, ToolTimes()) == wanted
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_values(value: Any, kind: Any, wanted: Any) -> None:
     ],
 )
 def test_times(value: Any, times: dict[str, str], wanted: str | None) -> None:
-    rule = TimeRule.model_validate(times)
+    rule = ToolTimes.model_validate(times)
     if wanted is None:
         with pytest.raises(WrongValue) as fault:
             converted(value, "time", rule)
@@ -312,8 +312,8 @@ def test_names_come_from_a_file_beside_the_mapping_and_an_unknown_one_is_told_no
     (tmp_path / "people.csv").write_text("user,name,team,site\n17,ana,red,\n18,bo,blue,kul\n")
     mapping = load_mapping(tmp_path / "mapping.yaml")
 
-    def meaning(user: Any) -> Meaning:
-        found = Meaning()
+    def meaning(user: Any) -> HookMeaning:
+        found = HookMeaning()
         for _ in find_meaning({"id": "t", "at": "2026-11-23T10:00:00Z", "user": user}, mapping, found):
             pass
         return found

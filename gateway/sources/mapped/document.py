@@ -127,7 +127,7 @@ class TableRule(Section):
         return self
 
 
-class TimeRule(Section):
+class ToolTimes(Section):
     """How the tool writes times."""
 
     format: Literal["rfc3339", "unix_s", "unix_ms"] = Field(
@@ -179,7 +179,7 @@ class MappingDocument(Section):
     time: Text | None = Field(
         default=None, description="When it happened, for events that say neither time nor revision."
     )
-    times: TimeRule = TimeRule()
+    times: ToolTimes = ToolTimes()
     tables: dict[str, TableRule] = Field(default={})
     events: tuple[EventRule, ...] = Field(default=(), max_length=100)
     ignore: tuple[IgnoreRule, ...] = Field(default=(), max_length=100)

@@ -13,7 +13,7 @@ from config.files import MAX_LIST_BYTES, FileFault, read_text
 from config.nearest import nearest
 from config.yaml_file import YamlFile, read_yaml_file
 from gateway.sources.mapped.contract import Kind, fields_of
-from gateway.sources.mapped.document import EventRule, Example, MappingDocument, TableRule, TimeRule
+from gateway.sources.mapped.document import EventRule, Example, MappingDocument, TableRule, ToolTimes
 from gateway.sources.mapped.expressions import Expression, Place
 from gateway.sources.mapped.kept import Keeping
 
@@ -75,7 +75,7 @@ class Mapping:
 
     title: str
     each: Expression | None
-    times: TimeRule
+    times: ToolTimes
     events: tuple[MappedEvent, ...]
     ignore: tuple[tuple[Expression, str], ...]
     keeping: Keeping

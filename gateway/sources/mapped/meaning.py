@@ -27,7 +27,7 @@ _HINT = "mend the mapping or its tables, and have the tool send the hook again"
 
 
 @dataclass
-class Meaning:
+class HookMeaning:
     """What a hook, or an item of it, means.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Fault(Exception):
         self.code, self.place, self.reason = code, place, reason
 
 
-def find_meaning(hook: Any, mapping: Mapping, into: Meaning) -> Iterator[None]:
+def find_meaning(hook: Any, mapping: Mapping, into: HookMeaning) -> Iterator[None]:
     """Find out what a hook means, and yield after each expression so that others can run.
 
     Args:
@@ -88,7 +88,7 @@ def _items(hook: Any, mapping: Mapping) -> list[Any]:
     return items
 
 
-def _read_item(item: Any, mapping: Mapping, into: Meaning, faults: list[_Fault]) -> Iterator[None]:
+def _read_item(item: Any, mapping: Mapping, into: HookMeaning, faults: list[_Fault]) -> Iterator[None]:
     """Add to a meaning what an item means. A fault of one event leaves the others as they are."""
     taken = False
     for rule in mapping.events:
@@ -113,7 +113,7 @@ def _read_item(item: Any, mapping: Mapping, into: Meaning, faults: list[_Fault])
         faults.append(_Fault("unmapped", "", "no event of the mapping takes it, and no ignore"))
 
 
-def _event(rule: MappedEvent, item: Any, mapping: Mapping, into: Meaning, faults: list[_Fault]) -> Iterator[None]:
+def _event(rule: MappedEvent, item: Any, mapping: Mapping, into: HookMeaning, faults: list[_Fault]) -> Iterator[None]:
     """Add the event. Raises _Fault where there is none; a dimension that is left out is added to the faults."""
     time = None
     if rule.time is not None:

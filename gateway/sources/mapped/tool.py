@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.sources.base import Signature, Tool, TranslationContext, Webhook
 from gateway.sources.mapped.kept import bounded, read_json
-from gateway.sources.mapped.meaning import Meaning, event_of, find_meaning
+from gateway.sources.mapped.meaning import HookMeaning, event_of, find_meaning
 from gateway.sources.mapped.settings import MappedSettings
 from gateway.sources.signatures import hmac_of_body, secret_header
 from gateway.time_slices import TimeSlices
@@ -30,7 +30,7 @@ async def redact(body: bytes, settings: MappedSettings, time_slices: TimeSlices)
     hook = read_json(body)
     for _ in bounded(hook):
         await time_slices.give_way()
-    found = Meaning()
+    found = HookMeaning()
     for _ in find_meaning(hook, mapping, found):
         await time_slices.give_way()
     return {

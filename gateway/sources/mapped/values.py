@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.sources.mapped.contract import Kind
-from gateway.sources.mapped.document import TimeRule
+from gateway.sources.mapped.document import ToolTimes
 from gateway.sources.mapped.kept import MAX_TEXT_CHARS
 from streams.models.timestamps import BadTimestamp, parse_local, parse_rfc3339
 
@@ -22,7 +22,7 @@ class WrongValue(Exception):
     """A value is not what the field takes. The message quotes nothing of it."""
 
 
-def converted(value: Any, kind: Kind, times: TimeRule) -> Any:
+def converted(value: Any, kind: Kind, times: ToolTimes) -> Any:
     """Return a value as the contract wants it; None where the tool says nothing: null, or an empty text.
 
     Args:
@@ -48,7 +48,7 @@ def text_of(value: Any) -> str:
     return said
 
 
-def time_of(value: Any, times: TimeRule) -> str:
+def time_of(value: Any, times: ToolTimes) -> str:
     """Return a time as RFC 3339 in UTC, to the microsecond. Of an hour that a zone has twice it is the first.
 
     Raises:
