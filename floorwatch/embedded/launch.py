@@ -44,15 +44,16 @@ def make_plan(
 
     env = {**os.environ, **(extra_env or {})}
     settings = load(config, env, channels="tolerated", process="all" if gateway else "worker")
-    configured = bool(settings.web.url or settings.web.keys)
+    url, keys = bool(settings.web.url), bool(settings.web.keys)
     return StackPlan(
         var,
         workers=workers,
         gateway=gateway,
         gateway_port=gateway_port,
         web=web,
-        web_port=web_port or (settings.web.port if configured else 0),
-        web_configured=configured,
+        web_port=web_port or (settings.web.port if url or keys else 0),
+        web_url=url,
+        web_keys=keys,
         metrics_port=metrics_port or settings.metrics.port,
         partitions=settings.kafka.partitions,
         topic_prefix=settings.kafka.topic_prefix,

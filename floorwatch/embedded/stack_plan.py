@@ -36,8 +36,8 @@ class StackPlan:
         gateway_port: TCP port; 0 takes the last one used, or a free one.
         web: Whether to serve the pages behind links of messages.
         web_port: TCP port; as above.
-        web_configured: The configuration says how people reach the pages, or has keys for links. Else the links of messages lead to
-            the stack's own pages, and are signed with a key of the stack.
+        web_url: The configuration says how people reach the pages. Else the links of messages lead to the stack's own pages.
+        web_keys: The configuration has keys for links. Else they are signed with a key of the stack.
         metrics_port: Of the first worker; as above. Further workers take free ones.
         partitions: Of each topic.
         topic_prefix: Put before each topic.
@@ -56,7 +56,8 @@ class StackPlan:
     gateway_port: int = 0
     web: bool = False
     web_port: int = 0
-    web_configured: bool = False
+    web_url: bool = False
+    web_keys: bool = False
     metrics_port: int = 0
     partitions: int = 4
     topic_prefix: str = "floorwatch."
@@ -158,7 +159,7 @@ def web_spec(plan: StackPlan, ports: Ports) -> ChildSpec:
         JOURNAL_VARIABLE: str(plan.paths.journal.resolve()),
         "FLOORWATCH_WEB__PORT": str(ports.by_name[WEB]),
     }
-    if not plan.web_configured:
+    if not plan.web_url:
         env["FLOORWATCH_WEB__HOST"] = LOOPBACK
     url = ports.http(WEB, "/healthz")
     return ChildSpec(
@@ -200,8 +201,9 @@ def _environment(plan: StackPlan, ports: Ports) -> dict[str, str]:
         "FLOORWATCH_REDIS__PASSWORD_FILE": str(plan.paths.redis_password.resolve()),
         "FLOORWATCH_REDIS__PREFIX": plan.redis_prefix,
     }
-    if plan.web and not plan.web_configured:
+    if plan.web and not plan.web_url:
         env["FLOORWATCH_WEB__URL"] = ports.http(WEB)
+    if plan.web and not plan.web_keys:
         env["FLOORWATCH_WEB__LINK_KEYS_FILE"] = str(plan.paths.link_keys.resolve())
     if plan.config_file is not None:
         env["FLOORWATCH_CONFIG"] = str(plan.config_file.resolve())

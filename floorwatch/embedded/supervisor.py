@@ -99,7 +99,7 @@ class Stack:
                 self._report(Status(name, "ended", "left over from an earlier run"))
             await asyncio.to_thread(make_private, self.plan.paths)
             self.redis_password = redis_password(self.plan.paths)
-            if self.plan.web and not self.plan.web_configured:
+            if self.plan.web and not self.plan.web_keys:
                 link_key(self.plan.paths)
             await self._with_room(self._start_servers)
             await self._with_room(self._begin_epoch, [SHIPPER, *self.plan.worker_names])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from alerts.channels.webhook import signature
 from alerts.routes import build_channels
 from floorwatch.settings.load import loads
 
@@ -38,3 +41,15 @@ def test_an_example_works_as_it_stands(name: str, tmp_path: Path) -> None:
     assert built.faults == ()
     assert built.by_name.keys() == {channel for route in config.alerts.routes.values() for channel in route}
     assert "hush" not in repr(config)
+
+
+def test_a_receiver_checks_a_webhook_as_shown() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(code, shown)  # noqa: S102 - our own page
+    now_s = int(time.time())
+    header = signature("hush", b'{"a":1}', now_s)
+    assert shown["is_genuine"](header, b'{"a":1}', "hush")
+    assert not shown["is_genuine"](header, b'{"a":2}', "hush")
+    assert not shown["is_genuine"](header, b'{"a":1}', "rush")
+    assert not shown["is_genuine"](signature("hush", b"{}", now_s - 400), b"{}", "hush")

@@ -64,9 +64,13 @@ def test_a_configuration_that_says_how_people_reach_the_pages_is_followed(tmp_pa
     file = tmp_path / "f.yaml"
     file.write_text(f"web: {{url: 'https://fw.example', port: 8191, link_keys: {'x' * 40}}}\n")
     plan = make_plan(tmp_path / "var", config=file, web=True)
-    assert (plan.web_configured, plan.web_port) == (True, 8191)
+    assert (plan.web_url, plan.web_keys, plan.web_port) == (True, True, 8191)
     assert not any(name.startswith("FLOORWATCH_WEB") for name in worker_spec(plan, PORTS, "worker-1").env)
     assert [name for name in web_spec(plan, PORTS).env if name.startswith("FLOORWATCH_WEB")] == ["FLOORWATCH_WEB__PORT"]
+    file.write_text(f"web: {{link_keys: {'x' * 40}}}\n")
+    keyed = make_plan(tmp_path / "var", config=file, web=True)
+    env = {name: value for name, value in worker_spec(keyed, PORTS, "worker-1").env.items() if "WEB" in name}
+    assert env == {"FLOORWATCH_WEB__URL": "http://127.0.0.1:4"}
     assert make_plan(tmp_path / "var").web is False
     assert WEB not in plan.worker_names
     assert sys.executable in plan.web_argv
