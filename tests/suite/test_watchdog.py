@@ -95,7 +95,8 @@ def test_a_process_that_a_test_leaves_running_is_its_error_and_is_ended(tmp_path
     """With the mark, and without it as a child of a child."""
     tests = """
 def test_leaves(request):
-    subprocess.Popen(["sh", "-c", "sleep 2001 & exec sleep 2002"], env={"PATH": "/bin:/usr/bin"})
+    words, env = ["sh", "-c", "sleep 2001 & echo both; exec sleep 2002"], {"PATH": "/bin:/usr/bin"}
+    assert subprocess.Popen(words, env=env, stdout=subprocess.PIPE).stdout.readline() == b"both\\n"
 
 def test_next():
     pass
