@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from config.base import MANY
 from config.errors import ConfigError, ConfigErrors
 from config.fault_text import reason_and_hint
-from config.files import FileFault, read_bytes
+from config.files import read_bytes
 from config.introspect import inside, known_keys
 from config.nodes import Document, SourceSpan, read_yaml
 from config.nodes import Path as Place
@@ -57,8 +57,12 @@ class YamlFile:
         width = min(span.width, max(1, len(source) - span.column))
         return ConfigError(self.name, span.line + 1, span.column + 1, reason, hint, source=source, width=width)
 
-    def read_as(self, model: type[Model]) -> Model:
+    def read_as(self, model: type[Model], begin: str) -> Model:
         """Return what the file says.
+
+        Args:
+            model: What it may say.
+            begin: What such a file begins with, for one that is none.
 
         Raises:
             ConfigErrors: Every fault found, in the order of the file.
@@ -67,7 +71,7 @@ class YamlFile:
             raise ConfigErrors([self.at(one.span, one.reason, one.hint) for one in self.document.problems])
         if not isinstance(self.document.data, dict):
             raise ConfigErrors(
-                [self.fault((), "the file must be a group of name: value lines", "begin with  version: 1")]
+                [self.fault((), "the file must be a group of name: value lines", f"begin with  {begin}")]
             )
         try:
             return model.model_validate(self.document.data)
@@ -92,10 +96,7 @@ def read_yaml_file(path: Path, most_bytes: int) -> YamlFile:
     """Return a file of YAML; what is wrong in it is told by ``read_as``.
 
     Raises:
-        ConfigErrors: It cannot be read.
+        config.files.FileFault: It cannot be read.
     """
-    try:
-        text = read_bytes(path, most_bytes).decode("utf-8-sig", errors="replace")
-    except FileFault as fault:
-        raise ConfigErrors([ConfigError(str(path), 0, 0, fault.reason, fault.hint)]) from fault
+    text = read_bytes(path, most_bytes).decode("utf-8-sig", errors="replace")
     return YamlFile(str(path), text.splitlines(), read_yaml(text))

@@ -209,7 +209,7 @@ def authenticator(settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> A
         except ConfigErrors as errors:
             first, more = errors.errors[0], len(errors.errors) - 1
             place = f"{first.path}:{first.line}:{first.column}" if first.line else first.path
-            rest = f" (and {more} more)" if more else ""
+            rest = f" (and {more} more: floorwatch map test {source.mapped.mapping})" if more else ""
             said = f"gateway.sources.{name}.mapped.mapping: {place}: {first.reason}{rest}"
             raise MappingFault(said) from errors
     return Authenticator(settings, clock_ms)

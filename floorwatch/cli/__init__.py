@@ -56,6 +56,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "oncall": ("floorwatch.cli.oncall", "oncall_app"),
     "maintenance": ("floorwatch.cli.maintenance", "maintenance_app"),
     "audits": ("floorwatch.cli.audits", "audits_app"),
+    "map": ("floorwatch.cli.map_cmd", "map_app"),
 }
 """Commands with commands of their own."""
 
@@ -68,7 +69,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         *("incidents", "ack", "silence", "snooze", "escalate", "assign", "comment", "link", "merge", "unmerge"),
         *("oncall", "maintenance", "alerts", "notifications", "rules"),
     ),
-    "Set up and check": ("config", "doctor", "check-events", "topics"),
+    "Set up and check": ("config", "doctor", "check-events", "map", "topics"),
     "Run in production": ("worker", "gateway", "web", "rescale"),
     "Prove and develop": ("process", "verify", "chaos", "sims", "generate"),
 }

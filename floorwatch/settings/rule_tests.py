@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from alerts.baseline import BaselineState
 from alerts.evaluate import evaluate
@@ -29,14 +29,11 @@ from alerts.rules import DurationS, Rule
 from alerts.scopes import scope_key
 from alerts.signals import Severity
 from alerts.view import MemoryRowView, Row, instant_ms
-from config.base import MANY, Section
+from config.base import Section
 from config.errors import ConfigError, ConfigErrors
-from config.fault_text import reason_and_hint
-from config.files import read_bytes
-from config.introspect import inside, known_keys
 from config.nearest import choices, nearest
-from config.nodes import Document, SourceSpan, read_yaml
 from config.nodes import Path as Place
+from config.yaml_file import YamlFile, read_yaml_file
 from floorwatch.settings.schema import FloorwatchConfig
 from streams.core.durations import format_duration
 from streams.core.formatting import rfc3339
@@ -149,28 +146,11 @@ class ReadTests:
     """A file of tests with the places of its values."""
 
     tests: RuleTestFile
-    name: str
-    lines: list[str]
-    document: Document
+    file: YamlFile
 
     def fault(self, path: Place, reason: str, hint: str | None) -> ConfigError:
         """Return a fault at a value of the file, or at the nearest thing around it."""
-        return _fault(self.name, self.lines, self.document, path, reason, hint)
-
-
-def _fault(
-    name: str, lines: list[str], document: Document, path: Place, reason: str, hint: str | None, *, on_key: bool = False
-) -> ConfigError:
-    said = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-    places: list[SourceSpan | None] = []
-    for end in range(len(path), 0, -1):
-        key, value = document.keys.get(path[:end]), document.values.get(path[:end])
-        places += [key, value] if on_key else [value, key]
-    place = next((one for one in places if one is not None), SourceSpan(0, 0, 1))
-    source = lines[place.line] if place.line < len(lines) else ""
-    width = min(place.width, max(1, len(source) - place.column))
-    reason = f"{said}: {reason}" if said else reason
-    return ConfigError(name, place.line + 1, place.column + 1, reason, hint, source=source, width=width)
+        return self.file.fault(path, reason, hint)
 
 
 def read_tests(path: Path) -> ReadTests:
@@ -183,41 +163,11 @@ def read_tests(path: Path) -> ReadTests:
         ConfigErrors: Every fault found, with its place.
         config.files.FileFault: It cannot be read.
     """
-    text = read_bytes(path, MAX_FILE_BYTES).decode("utf-8-sig", errors="replace")
-    name, lines, document = str(path), text.splitlines(), read_yaml(text)
-    if document.problems:
-        raise ConfigErrors([_at(name, lines, one.span, one.reason, one.hint) for one in document.problems])
-    if not isinstance(document.data, dict):
-        raise ConfigErrors(
-            [_fault(name, lines, document, (), "the file must be a group of name: value lines", "e.g. routes: …")]
-        )
-    try:
-        tests = RuleTestFile.model_validate(document.data)
-    except ValidationError as error:
-        faults = [one for found in error.errors(include_url=False) for one in _invalid(name, lines, document, found)]
-        raise ConfigErrors(sorted(faults, key=lambda one: (one.line, one.column))) from error
+    file = read_yaml_file(path, MAX_FILE_BYTES)
+    tests = file.read_as(RuleTestFile, "routes:  or  rules:")
     if not tests.count:
-        raise ConfigErrors([ConfigError(name, 1, 1, "the file holds no test", "add  routes:  or  rules:")])
-    return ReadTests(tests, name, lines, document)
-
-
-def _at(name: str, lines: list[str], span: SourceSpan, reason: str, hint: str | None) -> ConfigError:
-    source = lines[span.line] if span.line < len(lines) else ""
-    width = min(span.width, max(1, len(source) - span.column))
-    return ConfigError(name, span.line + 1, span.column + 1, reason, hint, source=source, width=width)
-
-
-def _invalid(name: str, lines: list[str], document: Document, error: Any) -> Iterator[ConfigError]:
-    path: Place = tuple(part for part in error["loc"] if part != "[key]")
-    if error["type"] == MANY:
-        for one in error["ctx"]["faults"]:
-            yield _fault(name, lines, document, (*path, *one.field), one.reason, one.hint)
-        return
-    kinds: list[Any] = [RuleTestFile]
-    for part in path[:-1]:
-        kinds = inside(kinds, part)
-    reason, hint = reason_and_hint(error, known_keys(kinds, None), False)
-    yield _fault(name, lines, document, path, reason, hint, on_key=error["type"] == "extra_forbidden")
+        raise ConfigErrors([ConfigError(file.name, 1, 1, "the file holds no test", "add  routes:  or  rules:")])
+    return ReadTests(tests, file)
 
 
 def failures(read: ReadTests, config: FloorwatchConfig, policy: RoutingPolicy) -> list[ConfigError]:

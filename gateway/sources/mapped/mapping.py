@@ -91,8 +91,11 @@ def load_mapping(path: Path) -> Mapping:
     Raises:
         ConfigErrors: Every fault found, with its place.
     """
-    file = read_yaml_file(path, MAX_FILE_BYTES)
-    document = file.read_as(MappingDocument)
+    try:
+        file = read_yaml_file(path, MAX_FILE_BYTES)
+    except FileFault as fault:
+        raise ConfigErrors([ConfigError(str(path), 0, 0, fault.reason, fault.hint)]) from fault
+    document = file.read_as(MappingDocument, "version: 1")
     tables = {name: _rows(file, path.parent, name, rule) for name, rule in document.tables.items()}
     faults: list[ConfigError] = []
     events = tuple(_event(number, rule, document, tables, file, faults) for number, rule in enumerate(document.events))

@@ -23,7 +23,7 @@ MAX_LETTER_BYTES = 262_144
 Found = dict[str, Any]
 """An event as the spool keeps it: ids are the tool's own, without the name of the source."""
 
-_HINT = "mend the mapping or its tables, and have the tool send the hook again"
+_HINT = "mend the mapping or its tables, try it with `floorwatch map test`, and have the tool send the hook again"
 
 
 @dataclass
