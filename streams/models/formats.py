@@ -249,8 +249,8 @@ TOOL_STATE = Format(
     "gateway",
     "member format, once there is a version 2",
     "webhooks wait in the spool, and /readyz says why",
-    "1.1: what an annotation's audit was; 1.2: digests of what is no choice (ADR 59)",
-    2,
+    "1.1: what an annotation's audit was; 1.2: digests of what is no choice (ADR 59); 1.3: its latest save, copies, reviews (ADR 63)",
+    3,
 )
 SPOOL = Format(
     "a webhook in the spool",

@@ -129,8 +129,8 @@ def test_an_edit_by_the_labeller_is_a_new_version_at_its_own_time() -> None:
     assert first.id != second.id
 
 
-def test_a_reviewer_who_changes_nothing_confirms() -> None:
-    tool = Tool()
+def test_a_mark_of_ground_truth_confirms_where_it_is_configured_to() -> None:
+    tool = Tool(SETTINGS.model_copy(update={"confirmations": frozenset({"ground_truth"})}))
     tool.says(fixture("0014"))
     (audit,) = tool.says(fixture("0015"))
     data = audit.data
@@ -179,7 +179,7 @@ def test_the_remembered_original_stays_the_labellers() -> None:
     hook = fixture("0009")
     tool.says(hook)
     tool.says(change(hook, at("40.1"), updated_by=6, result=[choices("Safe")]))
-    (second,) = tool.says(change(hook, at("40.2"), updated_by=7, result=[choices("Safe")]))
+    (second,) = tool.says(change(hook, at("40.2"), updated_by=7, result=[choices("Hate")]))
     (third,) = tool.says(change(hook, at("40.3"), updated_by=7, result=[choices("Spam")]))
     assert (second.data.verdict, third.data.verdict) == ("incorrect", "correct")
     assert second.data.audit_id != third.data.audit_id
@@ -304,7 +304,7 @@ def test_projects_and_label_links_say_nothing(name: str) -> None:
 
 def test_an_unknown_action_is_told() -> None:
     tool = Tool()
-    assert tool.says({"action": "REVIEW_CREATED", "review": {}}) == []
+    assert tool.says({"action": "SOMETHING_HAPPENED", "something": {}}) == []
     assert [problem.code for problem in tool.problems] == ["unknown_type"]
 
 

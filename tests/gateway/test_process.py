@@ -90,6 +90,7 @@ def test_what_was_accepted_survives_kill_9_and_arrives_once_broker_and_redis_are
     broker_port, redis_port = free_port(), free_port()
     arguments = ["--brokers", f"127.0.0.1:{broker_port}", "--redis", redis_url(redis_port)]
     env = {"FLOORWATCH_GATEWAY__SPOOL_DIR": str(tmp_path / "spool"), "FLOORWATCH_KAFKA__TOPIC_PREFIX": "f."}
+    env["FLOORWATCH_GATEWAY__LABEL_STUDIO__CONFIRMATIONS"] = '["ground_truth"]'
     log = tmp_path / "gateway.log"
 
     async def main() -> None:

@@ -15,6 +15,9 @@ from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.webhooks import event_id, labels_wanted
 from streams.models import events as wire
 
+MODEL = "ls-model"
+"""The labeller of annotations that Label Studio made of a model's predictions."""
+
 _NO_DIMS = LabelerDims()
 _MAX_LEAD_S = 30 * 86_400.0
 
@@ -27,6 +30,11 @@ def annotation_key(source: str, annotation_id: Any) -> str:
 def task_key(source: str, task_id: Any) -> str:
     """Return the memory key of a task; its id is unique in one Label Studio."""
     return f"{source}:task:{task_id}"
+
+
+def review_key(source: str, review_id: Any) -> str:
+    """Return the memory key of a review (Enterprise); its id is unique in one Label Studio."""
+    return f"{source}:review:{review_id}"
 
 
 def project_id(item: dict[str, Any], task: dict[str, Any] | None, hook: dict[str, Any]) -> Any:
@@ -164,6 +172,11 @@ class Maker:
         dims = {name: (value,) for name, value in self._dims().items() if value is not None}
         self.audited[event.id] = {**dims, "decision": tuple(decision)}
         return event
+
+    def audit_withdrawn(self, unique_id: str, audit_id: str, time: datetime, reason: str) -> Any:
+        """Return audit.withdrawn; it is final for this audit."""
+        data = wire.AuditWithdrawnData(audit_id=audit_id, reason=reason)
+        return self._event(wire.AuditWithdrawn, unique_id, time, data)
 
 
 def _before(time: datetime, seconds: float) -> datetime | None:

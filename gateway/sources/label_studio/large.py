@@ -22,6 +22,8 @@ class _Parts(msgspec.Struct):
     tasks: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     annotation: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     annotations: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    review: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    reviews: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _parts = msgspec.json.Decoder(_Parts)
@@ -43,7 +45,7 @@ async def distill_in_slices(body: bytes, settings: LabelStudioSettings, time_sli
     if isinstance(parts.project, msgspec.Raw):
         head["project"] = _decoded(bytes(parts.project))
     hook = distill(head, settings)
-    for name, plural in (("task", "tasks"), ("annotation", "annotations")):
+    for name, plural in (("task", "tasks"), ("annotation", "annotations"), ("review", "reviews")):
         raw = next((raw for raw in (getattr(parts, name), getattr(parts, plural)) if _is_there(raw)), None)
         if raw is None:
             continue  # as ``distill`` has it: the webhook came without this part

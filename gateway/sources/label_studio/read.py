@@ -27,7 +27,10 @@ _ANNOTATION = (
     "project",
     "completed_by",
     "updated_by",
+    "parent_prediction",
+    "parent_annotation",
 )
+_REVIEW = ("id", "accepted", "created_at", "updated_at", "fixed_annotation_history")
 _TASK = ("id", "created_at", "overlap", "project")
 
 
@@ -59,6 +62,9 @@ def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
     # list.
     hook["tasks"] = None if tasks is None else [_task(one, settings) for one in tasks]
     hook["annotations"] = None if annotations is None else [_annotation(one, settings) for one in annotations]
+    reviews = listed(payload, "review")
+    if reviews is not None:
+        hook["reviews"] = [_review(one) for one in reviews]
     return hook
 
 
@@ -98,10 +104,7 @@ def _annotation(annotation: dict[str, Any], settings: LabelStudioSettings) -> di
     if malformed(annotation):
         return annotation
     kept = {name: annotation[name] for name in _ANNOTATION if _plain(annotation.get(name))}
-    for name in ("completed_by", "updated_by"):
-        user = annotation.get(name)
-        if isinstance(user, dict) and _plain(user.get("id")):
-            kept[name] = user["id"]  # some serializers of Label Studio put the whole user here
+    _keep_ids(annotation, kept, "completed_by", "updated_by")
     result = annotation.get("result")
     if isinstance(result, list):
         answers = [part for part in result if not _is_remark(part, settings)]
@@ -116,6 +119,25 @@ def _annotation(annotation: dict[str, Any], settings: LabelStudioSettings) -> di
         elif isinstance(annotation.get("digest"), str):
             kept["digest"] = annotation["digest"][:128]
     return kept
+
+
+def _review(review: dict[str, Any]) -> dict[str, Any]:
+    if malformed(review):
+        return review
+    kept = {name: review[name] for name in _REVIEW if _plain(review.get(name))}
+    for name in ("annotation", "created_by"):
+        if _plain(review.get(name)):
+            kept[name] = review[name]
+    _keep_ids(review, kept, "annotation", "created_by")
+    return kept
+
+
+def _keep_ids(held: dict[str, Any], kept: dict[str, Any], *names: str) -> None:
+    """Keep of objects their ids: some serializers of Label Studio put the whole user in place of its id."""
+    for name in names:
+        whole = held.get(name)
+        if isinstance(whole, dict) and _plain(whole.get("id")):
+            kept[name] = whole["id"]
 
 
 def _choices(result: list[Any]) -> Iterable[dict[str, Any]]:

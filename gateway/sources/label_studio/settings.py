@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -10,6 +11,8 @@ from config.base import Section, SettingsFault, refuse
 from config.grants import MIN_KEY_CHARS
 from config.tables import Zone
 from gateway.sources.fields import LabelerDims, Severity
+
+Confirmation = Literal["unchanged", "lead_time", "ground_truth"]
 
 
 class LabelStudioSettings(Section):
@@ -57,6 +60,16 @@ class LabelStudioSettings(Section):
     digest_key_file: Path | None = Field(default=None, description="File whose content is digest_key.")
     safe_values: frozenset[str] = Field(
         default=frozenset({"Safe"}), description="Values that mean 'no violation': they tell false positives."
+    )
+    reviewers: frozenset[str] | None = Field(
+        default=None,
+        description="Ids (ls-user-7) of those whose change of somebody else's answer is a review; null: everybody. Label Studio "
+        "sends no roles. Changes by others count nowhere.",
+    )
+    confirmations: frozenset[Confirmation] = Field(
+        default=frozenset({"unchanged"}),
+        description="Which saves of somebody else's answer, left as it is, say that it is correct: unchanged (nothing at all is "
+        "changed; only programs save so), lead_time (only the work time: Update in the editor), ground_truth (it is marked).",
     )
     labelers: dict[str, LabelerDims] = Field(
         default={}, description="Team, site and vendor by labeler id (ls-user-7): Label Studio sends none of them."

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.sources.base import TranslationContext
-from gateway.sources.label_studio.annotation import AnnotationMapping
+from gateway.sources.label_studio.annotation import AnnotationMapping, copy_audit_id
 from gateway.sources.label_studio.due import BadDueTime
-from gateway.sources.label_studio.events import Maker, annotation_key, project_id, task_key
+from gateway.sources.label_studio.events import Maker, annotation_key, project_id, review_key, task_key
 from gateway.sources.label_studio.read import Hook, distill, malformed, need, time_of
+from gateway.sources.label_studio.review import review_withdrawn, reviewed, reviewed_annotation
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
 
 _IGNORED = ("PROJECT_", "LABEL_LINK_")
@@ -33,6 +34,11 @@ def lookups_of(hook: Hook, context: TranslationContext) -> list[str]:
         keys.append(annotation_key(context.source, one.get("id")))
         if one.get("task") is not None:
             keys.append(task_key(context.source, one["task"]))
+        if one.get("parent_annotation") is not None:
+            keys.append(annotation_key(context.source, one["parent_annotation"]))
+    for one in hook.get("reviews") or ():
+        keys.append(review_key(context.source, one.get("id")))
+        keys.append(annotation_key(context.source, reviewed_annotation(one, hook)))
     return list(dict.fromkeys(keys))
 
 
@@ -87,6 +93,9 @@ class _Work:
             "ANNOTATIONS_CREATED": lambda: self._each("annotations", self._annotation),
             "ANNOTATION_UPDATED": lambda: self._each("annotations", self._annotation),
             "ANNOTATIONS_DELETED": lambda: self._each("annotations", self._annotation_deleted),
+            "REVIEW_CREATED": lambda: self._each("reviews", self._review),
+            "REVIEW_UPDATED": lambda: self._each("reviews", self._review),
+            "REVIEWS_DELETED": lambda: self._each("reviews", self._review_deleted),
         }
 
     def problem_of_action(self) -> WebhookProblem:
@@ -99,7 +108,7 @@ class _Work:
 
     def _each(self, name: str, handle: Callable[[dict[str, Any], str], None]) -> None:
         """Handle items one by one. A bad one goes to the dead letters; the others are counted."""
-        items = self.hook[name]
+        items = self.hook.get(name)
         if items is None:
             reason = f"the webhook has no {name}, so what happened cannot be counted; switch on 'Send payload' in Label Studio"
             self._problem("missing_field", f"$.{name.removesuffix('s')}", reason, {})
@@ -191,14 +200,16 @@ class _Work:
             known = None  # sqlite reuses the id of a deleted annotation
         maker = self._maker(annotation, task, task_id)
         self._remember_task(maker, task)
-        mapping = AnnotationMapping(maker, annotation, known, place)
+        parent_key = annotation_key(self.context.source, annotation.get("parent_annotation"))
+        parent = self.out.remember.get(parent_key) or self.seen.get(parent_key)
+        mapping = AnnotationMapping(maker, annotation, known, place, parent)
         events, record = mapping.updated() if self.action == "ANNOTATION_UPDATED" else mapping.created()
         self.out.events += events
         self.out.audited.update(maker.audited)
         if record is not None:
             self.out.remember[key] = record
         if not events:
-            self.out.ignored = "nothing new: a skip saved again, or a later state of the annotation is known"
+            self.out.ignored = "nothing to count: a save that is no verdict, a skip saved again, or an earlier state"
 
     def _remember_task(self, maker: Maker, task: dict[str, Any] | None) -> None:
         """Remember a task that is older than this gateway, because its deletion may name no project."""
@@ -223,9 +234,52 @@ class _Work:
         if known["skipped"]:
             self.out.ignored = "the deleted annotation was a skip, which counts nowhere"
             return
+        maker, deleted_ms, time = self._deletion(known)
+        if not known.get("copy"):
+            self.out.events.append(maker.label_withdrawn(known["uid"], known["round"], time, "deleted in the tool"))
+        elif known["said"]:
+            audit_id = copy_audit_id(known["uid"])
+            self.out.events.append(maker.audit_withdrawn(known["uid"], audit_id, time, "deleted in the tool"))
+        self.out.remember[key] = {**known, "deleted_ms": deleted_ms}
+
+    def _deletion(self, known: Remembered) -> tuple[Maker, int, datetime]:
+        """Return maker, Unix milliseconds and time of a deletion. Told again it has the time of the first telling."""
         maker = self._maker({"project": known["project"]}, None, known["task"])
         maker.generation = known["generation"]
         deleted_ms = known.get("deleted_ms") or self.context.received_ms
-        time = datetime.fromtimestamp(deleted_ms / 1000, UTC)
-        self.out.events.append(maker.label_withdrawn(known["uid"], known["round"], time, "deleted in the tool"))
+        return maker, deleted_ms, datetime.fromtimestamp(deleted_ms / 1000, UTC)
+
+    # -- reviews of the Enterprise edition -----------------------------------------------------------------------
+
+    def _review(self, review: dict[str, Any], place: str) -> None:
+        key = review_key(self.context.source, need(review, "id", place))
+        annotation_id = reviewed_annotation(review, self.hook)
+        label = None if annotation_id is None else self.seen.get(annotation_key(self.context.source, annotation_id))
+        if label is None:
+            raise BadWebhook(
+                "unknown_annotation",
+                f"{place}.annotation",
+                f"{place} is of an annotation whose creation never reached this gateway (or longer ago than "
+                "gateway.memory_ttl_s); send an audit.completed event if it counts",
+            )
+        maker = self._maker({"project": label["project"]}, None, label["task"])
+        maker.generation = label["generation"]
+        events, record = reviewed(maker, review, label, self.seen.get(key), place)
+        self.out.events += events
+        self.out.audited.update(maker.audited)
+        if record is not None:
+            self.out.remember[key] = record
+        if not events:
+            self.out.ignored = (
+                "nothing to count: a review of a skip or of one's own, or with a change, which says it already"
+            )
+
+    def _review_deleted(self, review: dict[str, Any], place: str) -> None:
+        key = review_key(self.context.source, need(review, "id", place))
+        known = self.seen.get(key)
+        if known is None:
+            reason = f"{place} was deleted, but its creation never reached this gateway, so its label is unknown"
+            raise BadWebhook("unknown_review", f"{place}.id", reason)
+        maker, deleted_ms, time = self._deletion(known)
+        self.out.events += review_withdrawn(maker, known, time)
         self.out.remember[key] = {**known, "deleted_ms": deleted_ms}
