@@ -277,7 +277,7 @@ def test_an_update_without_a_time_or_a_revision_of_the_tool_is_refused(tmp_path:
     [
         ("", "must be a group"),
         ("version: 2\ntitle: X\n", "version"),
-        ("version: 1\ntitle: X\n", "neither events nor ignore"),
+        ("version: 1\ntitle: X\n", "the mapping says nothing"),
         ('version: 1\ntitle: X\neach: "[a, b]"\nignore: [{when: a, reason: b}]\n', "leads to no list, or to several"),
         ("version: 1\ntitle: X\nevents: [{when: a, event: task.cancelled, time: at}]\n", "no task is named"),
         (f"{HEAD}events: [{{when: a, event: label.submitted, fields: {{label_id: c}}}}]\n", "needs labeler_id"),

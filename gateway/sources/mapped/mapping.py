@@ -99,8 +99,8 @@ def load_mapping(path: Path) -> Mapping:
     tables = {name: _rows(file, path.parent, name, rule) for name, rule in document.tables.items()}
     faults: list[ConfigError] = []
     events = tuple(_event(number, rule, document, tables, file, faults) for number, rule in enumerate(document.events))
-    if not events and not document.ignore:
-        faults.append(file.fault((), "the mapping has neither events nor ignore", "add  events:"))
+    if not (events or document.ignore or document.keep):
+        faults.append(file.fault((), "the mapping says nothing: it has no events, ignore or keep", "add  events:"))
     each = None if document.each is None else Expression(document.each)
     items = _items_of(file, document, faults)
     if faults:
