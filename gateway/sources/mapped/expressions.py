@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jmespath.exceptions import JMESPathError, ParseError
@@ -68,28 +68,35 @@ class Expression:
                 _check_call(node)
         self.places, self.leads_to = _Places().of(self._root)
 
-    def of(self, value: Any) -> Any:
+    def of(self, value: Any, spent: Callable[[int], None] = lambda _: None) -> Any:
         """Return what the expression gives for a value.
+
+        Args:
+            value: A hook or a part of one.
+            spent: Told how many steps it took, whatever came of it.
 
         Raises:
             TooManySteps: It would take more than ``MAX_STEPS``.
             NotKept: It looks at what was not kept of a hook.
             CannotEvaluate: A function does not take what it is given.
         """
+        counted = _Counted()
         try:
-            return _Counted().visit(self._root, value)
+            return counted.visit(self._root, value)
         except JMESPathError:
             raise CannotEvaluate(f"a function in {self.text} does not take what it is given") from None
         except (TypeError, ValueError, OverflowError, RecursionError, ArithmeticError, AttributeError) as error:
             raise CannotEvaluate(f"{self.text} cannot be evaluated ({type(error).__name__})") from None
+        finally:
+            spent(MAX_STEPS - counted.left)
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: Any, spent: Callable[[int], None] = lambda _: None) -> bool:
         """Tell whether the expression is true of a value, as JMESPath says: empty texts, lists and objects are false.
 
         Raises:
             TooManySteps, NotKept, CannotEvaluate: As ``of``.
         """
-        found = _looked_at(self.of(value))
+        found = _looked_at(self.of(value, spent))
         return found is not None and found is not False and found not in ("", [], {})
 
 
@@ -109,13 +116,13 @@ class _Counted(TreeInterpreter):
     """JMESPath's interpreter, with a bound on its steps."""
 
     def __init__(self) -> None:
-        self._left = MAX_STEPS
+        self.left = MAX_STEPS
         super().__init__(Options(custom_functions=_Spent(self)))
 
     def spend(self, steps: int) -> None:
         """Take steps of those that are left. Raises TooManySteps."""
-        self._left -= steps
-        if self._left < 0:
+        self.left -= steps
+        if self.left < 0:
             raise TooManySteps
 
     def visit(self, node: _Node, *args: Any, **kwargs: Any) -> Any:

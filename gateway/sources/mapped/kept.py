@@ -67,6 +67,18 @@ def bounded(value: Any) -> Iterator[None]:
             yield
 
 
+def values_of(value: Any) -> Iterator[Any]:
+    """Yield every value of a hook, itself first."""
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        yield one
+        if isinstance(one, list):
+            rest += one
+        elif isinstance(one, dict):
+            rest += one.values()
+
+
 class Keeping:
     """Which values of a hook are kept: those at the places named, and all below them.
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from gateway.sources.mapped.contract import DIMENSIONS, IDS, event_class, required_of
-from gateway.sources.mapped.expressions import CannotEvaluate, Expression, NotKept, TooManySteps
+from gateway.sources.mapped.expressions import REMOVED, CannotEvaluate, Expression, NotKept, TooManySteps
+from gateway.sources.mapped.kept import values_of
 from gateway.sources.mapped.mapping import HOOK, MappedEvent, MappedField, Mapping
 from gateway.sources.mapped.values import WrongValue, converted, text_of
 from gateway.webhooks import BadWebhook, event_id
 from streams.core.time_text import rfc3339
 
 MAX_ITEMS = 10_000
-MAX_LETTER_BYTES = 262_144
+MAX_HOOK_STEPS = 1_000_000
+"""Steps of all expressions on one hook: about a second, in slices between which others run."""
+
+MAX_LETTER_VALUES, MAX_LETTER_BYTES = 5_000, 262_144
 """An item of which more is kept is named by its size only."""
 
 Found = dict[str, Any]
@@ -35,12 +40,29 @@ class HookMeaning:
         problems: What became no event, with what is kept of its item.
         ignored: Reasons of the items that mean nothing.
         items: How many items were looked at.
+        steps: How many steps its expressions took.
     """
 
     events: list[Found] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     items: int = 0
+    steps: int = 0
+
+    def spend(self, steps: int) -> None:
+        """Count steps of an expression. Raises BadWebhook where the hook took too many."""
+        self.steps += steps
+        if self.steps > MAX_HOOK_STEPS:
+            reason = f"what the hook means takes more than {MAX_HOOK_STEPS} steps"
+            raise BadWebhook("too_complex", "$", reason)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An item as expressions see it, and where their steps are counted."""
+
+    value: Any
+    of: HookMeaning
 
 
 class _Fault(Exception):
@@ -60,13 +82,13 @@ def find_meaning(hook: Any, mapping: Mapping, into: HookMeaning) -> Iterator[Non
         into: Filled in; it is whole at the end.
 
     Raises:
-        BadWebhook: It has not the list that the mapping names.
+        BadWebhook: It has not the list that the mapping names, or takes more than ``MAX_HOOK_STEPS``.
     """
     for number, item in enumerate(_items(hook, mapping)):
         into.items += 1
         faults: list[_Fault] = []
         seen = {**item, HOOK: hook} if isinstance(item, dict) else item
-        yield from _read_item(seen, mapping, into, faults)
+        yield from _read_item(_Item(seen, into), mapping, into, faults)
         if faults:
             kept = _kept(item, mapping)
             into.problems += [_problem(number, fault, kept, mapping) for fault in faults]
@@ -88,7 +110,7 @@ def _items(hook: Any, mapping: Mapping) -> list[Any]:
     return items
 
 
-def _read_item(item: Any, mapping: Mapping, into: HookMeaning, faults: list[_Fault]) -> Iterator[None]:
+def _read_item(item: _Item, mapping: Mapping, into: HookMeaning, faults: list[_Fault]) -> Iterator[None]:
     """Add to a meaning what an item means. A fault of one event leaves the others as they are."""
     taken = False
     for rule in mapping.events:
@@ -113,7 +135,7 @@ def _read_item(item: Any, mapping: Mapping, into: HookMeaning, faults: list[_Fau
         faults.append(_Fault("unmapped", "", "no event of the mapping takes it, and no ignore"))
 
 
-def _event(rule: MappedEvent, item: Any, mapping: Mapping, into: HookMeaning, faults: list[_Fault]) -> Iterator[None]:
+def _event(rule: MappedEvent, item: _Item, mapping: Mapping, into: HookMeaning, faults: list[_Fault]) -> Iterator[None]:
     """Add the event. Raises _Fault where there is none; a dimension that is left out is added to the faults."""
     time = None
     if rule.time is not None:
@@ -146,7 +168,7 @@ def _event(rule: MappedEvent, item: Any, mapping: Mapping, into: HookMeaning, fa
     into.events.append(found)
 
 
-def _field(one: MappedField, item: Any, mapping: Mapping) -> Any:
+def _field(one: MappedField, item: _Item, mapping: Mapping) -> Any:
     if one.table is None:
         return _converted(one.expression, item, one.place, one.kind, mapping)
     said = _value(one.expression, item, one.place)
@@ -176,7 +198,7 @@ def _word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else text_of(value)
 
 
-def _converted(expression: Expression, item: Any, place: str, kind: Any, mapping: Mapping) -> Any:
+def _converted(expression: Expression, item: _Item, place: str, kind: Any, mapping: Mapping) -> Any:
     return _conversion(_value(expression, item, place), kind, place, expression, mapping)
 
 
@@ -187,7 +209,7 @@ def _conversion(value: Any, kind: Any, place: str, expression: Expression, mappi
         raise _Fault("wrong_time" if kind == "time" else "wrong_value", place, f"{expression.text} {error}") from None
 
 
-def _id(expression: Expression, item: Any, place: str) -> str:
+def _id(expression: Expression, item: _Item, place: str) -> str:
     value = _value(expression, item, place)
     if value is None or value == "":
         raise _Fault("missing_field", place, f"{expression.text} says nothing")
@@ -197,9 +219,9 @@ def _id(expression: Expression, item: Any, place: str) -> str:
         raise _Fault("wrong_value", place, f"{expression.text} {error}") from None
 
 
-def _value(expression: Expression, item: Any, place: str, *, truth: bool = False) -> Any:
+def _value(expression: Expression, item: _Item, place: str, *, truth: bool = False) -> Any:
     try:
-        return expression.holds(item) if truth else expression.of(item)
+        return (expression.holds if truth else expression.of)(item.value, item.of.spend)
     except NotKept as error:
         raise _Fault("not_kept", place, _words(error)) from None
     except TooManySteps as error:
@@ -231,9 +253,12 @@ def _place_of(error: msgspec.ValidationError) -> str:
 
 
 def _kept(item: Any, mapping: Mapping) -> Any:
+    count = sum(1 for _ in islice(values_of(item), MAX_LETTER_VALUES + 1))
+    if count > MAX_LETTER_VALUES:
+        return {REMOVED: "item", "length": count}
     kept = mapping.keeping.of(item, mapping.item)
     size = len(msgspec.json.encode(kept))
-    return kept if size <= MAX_LETTER_BYTES else {"_redacted": "item", "length": size}
+    return kept if size <= MAX_LETTER_BYTES else {REMOVED: "item", "length": size}
 
 
 def _problem(number: int, fault: _Fault, kept: Any, mapping: Mapping) -> dict[str, Any]:
