@@ -10,12 +10,14 @@ their order. What fails may be sent again as it is: the same (source, id) counts
 
 from __future__ import annotations
 
+from floorwatch.sdk.async_emitter import AsyncEmitter
 from floorwatch.sdk.blocking import emit, emit_http
 from floorwatch.sdk.emitter import Emitter
 from floorwatch.sdk.emitter_settings import EmitterSettings, EmitterStatus, SpoolFull
 from floorwatch.sdk.events import BadEvents, NotEmitted, event
 from floorwatch.sdk.http import HttpClient
 from floorwatch.sdk.kafka import Client
+from floorwatch.sdk.labelling import AsyncLabeller, Labeller
 from floorwatch.sdk.refused_events import RefusedEvent
 from floorwatch.sdk.spool import SpoolBusy
 from streams.models.acceptance import Refusal
@@ -54,6 +56,8 @@ __all__ = [
     "AppealDecidedData",
     "AppealOpened",
     "AppealOpenedData",
+    "AsyncEmitter",
+    "AsyncLabeller",
     "AuditCompleted",
     "AuditCompletedData",
     "AuditWithdrawn",
@@ -73,6 +77,7 @@ __all__ = [
     "LabelSubmittedData",
     "LabelWithdrawn",
     "LabelWithdrawnData",
+    "Labeller",
     "NotEmitted",
     "Prediction",
     "Refusal",

@@ -16,7 +16,6 @@ import os
 import random
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -30,11 +29,13 @@ from floorwatch.sdk.answers import Answer, NotNow, Settled, TooMuch, meaning
 from floorwatch.sdk.backoff import told_wait_s, wait_s
 from floorwatch.sdk.emitter_settings import EmitterSettings, EmitterStatus, SpoolFull
 from floorwatch.sdk.events import Given, NotEmitted, checked
+from floorwatch.sdk.forks import closed_in_children
 from floorwatch.sdk.gateway_connection import GatewayConnection, NoReply
 from floorwatch.sdk.refused_events import RefusedEvent, RefusedEvents
 from floorwatch.sdk.spool import DiskSpool, SpoolUse
 from streams.models import formats
 from streams.models.refusal import Refusal
+from streams.models.time_rules import EventLimits
 
 log = logging.getLogger("floorwatch.sdk")
 
@@ -44,17 +45,6 @@ _SEGMENT_BYTES = 1024 * 1024
 _FRAME_BYTES = 32
 """What the spool adds to an event at most: checksum, number, spaces, line feed."""
 _OnRefused = Callable[[RefusedEvent], None]
-_made: weakref.WeakSet[Emitter] = weakref.WeakSet()
-
-
-def _leave_to_parent() -> None:
-    """In a forked child, close what belongs to the parent's emitters: otherwise the child would hold their folders after it."""
-    for one in _made:
-        one.leave_to_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class Emitter:
@@ -107,7 +97,7 @@ class Emitter:
         self._begin()
         self._thread = threading.Thread(target=self._run, name="floorwatch emitter", daemon=True)
         self._thread.start()
-        _made.add(self)
+        closed_in_children(self)
         atexit.register(self.close)
 
     def __enter__(self) -> Self:
@@ -127,8 +117,11 @@ class Emitter:
             SpoolFull: There is no room; none was kept.
             NotEmitted: They could not be written to the spool, or the emitter is closed. Send the same events again.
         """
+        return self.keep([value for _, value in checked(events, self._settings.limits)])
+
+    def keep(self, values: Sequence[bytes]) -> int:
+        """Keep events that ``checked`` has returned; otherwise as ``send``."""
         self._must_be_open()
-        values = [value for _, value in checked(events, self._settings.limits)]
         if not values:
             return 0
         size = sum(len(value) + _FRAME_BYTES for value in values)
@@ -163,17 +156,47 @@ class Emitter:
         Raises:
             NotEmitted: Time is up, or the emitter was closed. What waits stays in the spool and is still delivered.
         """
+        last = self.hurry()
+        if not self.arrived(last, timeout_s):
+            raise NotEmitted(self.left())
+
+    def hurry(self) -> int:
+        """Let what waits now not wait for others; return the number of its last event, for ``arrived``."""
         with self._changed:
             last = self._waiting[-1][0] if self._waiting else 0
             self._hurry_to = max(self._hurry_to, last)
             self._changed.notify_all()
+            return last
+
+    def arrived(self, number: int, timeout_s: float | None = None) -> bool:
+        """Wait until all up to a number of ``hurry`` is delivered or refused; return whether it is.
+
+        Args:
+            number: As ``hurry`` gave it.
+            timeout_s: How long to wait, in seconds; None: as long as the emitter is open.
+        """
+        with self._changed:
 
             def gone() -> bool:
-                return not self._waiting or self._waiting[0][0] > last
+                return not self._waiting or self._waiting[0][0] > number
 
             self._changed.wait_for(lambda: gone() or self._stopped, timeout_s)
-            if not gone():
-                raise NotEmitted(self._left())
+            return gone()
+
+    @property
+    def limits(self) -> EventLimits:
+        """How far an event's times may be from its own."""
+        return self._settings.limits
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the emitter is closed, so that nothing is delivered any more."""
+        return self._stopped
+
+    def left(self) -> str:
+        """Return in words what waits, where, and why."""
+        why = self._trouble or "they are on their way"
+        return f"{len(self._waiting)} events wait in {self._folder} for {self._gateway.url}: {why}"
 
     def refused(self) -> list[RefusedEvent]:
         """Return the events that the gateway refused for what they hold, with its reason and hint, the oldest first.
@@ -210,7 +233,7 @@ class Emitter:
         with self._disk:
             self._spool.close()
         if self._waiting:
-            log.warning("%s", self._left())
+            log.warning("%s", self.left())
 
     def leave_to_parent(self) -> None:
         """Close the files of this emitter in a process that was forked; called there by itself, and for nothing else."""
@@ -258,12 +281,8 @@ class Emitter:
             self._changed.wait_for(lambda: room() or self._closing, self._settings.full_wait_s)
             if not room():
                 fix = "nothing of this call was kept: send it again later, set full_wait_s, or raise max_spool_bytes"
-                raise SpoolFull(f"the spool is full: {self._left()} ({fix})")
+                raise SpoolFull(f"the spool is full: {self.left()} ({fix})")
             self._reserved_bytes += size
-
-    def _left(self) -> str:
-        why = self._trouble or "they are on their way"
-        return f"{len(self._waiting)} events wait in {self._folder} for {self._gateway.url}: {why}"
 
     # -- the emitter's thread --------------------------------------------------------------------------------------------
 
