@@ -66,6 +66,7 @@ def test_each_call_has_an_answer_of_its_own(tmp_path: Path) -> None:
             calls[4].cancel()
             disk.free.set()
             found = await asyncio.gather(*calls, return_exceptions=True)
+            await fw.close()
             assert fw.status().waiting == 3, "what was cancelled may have been kept"
             return found
 
