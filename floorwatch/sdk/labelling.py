@@ -111,7 +111,7 @@ def _profile(
     return _Profile(labeler_id, source, dimensions, measures_work, handle_limit_s, clock)
 
 
-class OpenTask:
+class TaskAtWork:
     """A task on which somebody works: makes its events.
 
     Attributes:
@@ -182,7 +182,7 @@ class OpenTask:
         return event(data, task_id=self.task_id, source=self._profile.source, time=time_of)
 
 
-class TaskWork(OpenTask):
+class TaskWork(TaskAtWork):
     """A task in a ``with`` block; see ``Labeller.task``."""
 
     def __init__(self, fw: Sends, claim: bool, profile: _Profile, task_id: str, dimensions: Dimensions) -> None:
@@ -219,7 +219,7 @@ class TaskWork(OpenTask):
         self._fw.send(self.withdrawn(reason))
 
 
-class AsyncTaskWork(OpenTask):
+class AsyncTaskWork(TaskAtWork):
     """A task in an ``async with`` block; see ``AsyncLabeller.task``."""
 
     def __init__(self, fw: SendsAsync, claim: bool, profile: _Profile, task_id: str, dimensions: Dimensions) -> None:
