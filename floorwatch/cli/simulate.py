@@ -250,7 +250,7 @@ class _Gateway:
     async def _ask(self, method: str, url: str, wanted: int, **request: Any) -> None:
         from aiohttp import ClientError, ClientTimeout
 
-        from floorwatch.sdk.faults import trouble_of
+        from floorwatch.cli.http_faults import trouble_of
         from floorwatch.sdk.trouble import refused
 
         try:

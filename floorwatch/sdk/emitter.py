@@ -30,7 +30,7 @@ from floorwatch.sdk.backoff import told_wait_s, wait_s
 from floorwatch.sdk.emitter_settings import EmitterSettings, EmitterStatus, SpoolFull
 from floorwatch.sdk.events import Given, NotEmitted, checked
 from floorwatch.sdk.forks import closed_in_children
-from floorwatch.sdk.gateway_connection import GatewayConnection, NoReply
+from floorwatch.sdk.gateway_connection import AGENT, GatewayConnection, NoReply
 from floorwatch.sdk.refused_events import RefusedEvent, RefusedEvents
 from floorwatch.sdk.spool import DiskSpool, SpoolUse
 from streams.models import formats
@@ -39,7 +39,6 @@ from streams.models.time_rules import EventLimits
 
 log = logging.getLogger("floorwatch.sdk")
 
-AGENT = "floorwatch-sdk/0.1.0"
 _EVENTS = SpoolUse("events", "events", "emitter", "folder: spool=")
 _SEGMENT_BYTES = 1024 * 1024
 _FRAME_BYTES = 32

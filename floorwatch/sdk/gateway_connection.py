@@ -1,6 +1,6 @@
 """One kept connection to a gateway, by the standard library: a request, an answer or what kept it away, and a deadline.
 
-An emitter sends one request at a time, so it needs one connection and no pool. The whole of a request has a deadline: a
+An emitter or a client sends one request at a time, so it needs one connection and no pool. The whole of a request has a deadline: a
 server that sends a byte now and then is not waited for.
 """
 
@@ -14,6 +14,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from floorwatch.sdk.trouble import Trouble, trouble_of
+
+AGENT = "floorwatch-sdk/0.1.0"
+"""What a gateway's operator reads of the sender: its name and version."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """Largest answer that is read: a gateway lists a thousand refusals in less."""

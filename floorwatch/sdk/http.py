@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+import random
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Self
 
-import msgspec
-
+from floorwatch.sdk.answers import NotNow, Settled, TooMuch, meaning
+from floorwatch.sdk.backoff import told_wait_s, wait_s
 from floorwatch.sdk.events import BadEvents, Given, NotEmitted, checked
-from streams.models.acceptance import Refusal
+from floorwatch.sdk.gateway_connection import AGENT, GatewayConnection, NoReply
+from streams.models.refusal import Refusal
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
-
-if TYPE_CHECKING:
-    import aiohttp
-
-    from floorwatch.sdk.trouble import Trouble
 
 log = logging.getLogger("floorwatch.sdk")
 
 CHUNK_EVENTS = 1000
 CHUNK_BYTES = 4 * 1024 * 1024
+_FIRST_WAIT_S, _MOST_WAIT_S = 0.1, 5.0
 
 
 class HttpClient:
-    """Emits to a gateway, again and again while it is busy or away."""
+    """Emits to a gateway, again and again while it is busy or away. One request at a time; others wait their turn."""
 
     def __init__(
         self,
@@ -46,28 +47,27 @@ class HttpClient:
             timeout_s: Of one try.
             limits: As of ``Client``.
         """
-        self._url = url.rstrip("/") + "/v1/events"
-        self._headers = {"Content-Type": "application/cloudevents-batch+json"}
-        if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._url, self._token = url, token
         self._attempts = attempts
         self._limits = limits
         self._retry_s = retry_s
         self._timeout_s = timeout_s
         self._told = False
-        self._session: aiohttp.ClientSession | None = None
+        self._chance = random.SystemRandom().random
+        self._turn = asyncio.Lock()
+        self._started = False
+        self._gateway: GatewayConnection | None = None
 
     async def __aenter__(self) -> Self:
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
-        self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
+        self._started = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        self._started = False
+        gateway, self._gateway = self._gateway, None
+        if gateway is not None:
+            gateway.abort()
+            gateway.close()
 
     async def emit(self, events: Iterable[Given]) -> int:
         """Emit events in order; returns their number once the gateway has them all.
@@ -83,84 +83,55 @@ class HttpClient:
         records = checked(events, self._limits)
         sent = 0
         refused: list[tuple[int, Refusal]] = []
-        for chunk in _chunks(records):
-            refused += [(sent + place, refusal) for place, refusal in await self._post(chunk)]
-            sent += len(chunk)
+        async with self._turn:
+            for chunk in _chunks(records):
+                refused += [(sent + place, refusal) for place, refusal in await self._post(chunk)]
+                sent += len(chunk)
         if refused:
             raise BadEvents(refused, others_sent=True)
         return sent
 
-    async def _post(self, values: list[bytes]) -> list[tuple[int, Refusal]]:
+    async def _post(self, values: Sequence[bytes]) -> Sequence[tuple[int, Refusal]]:
         """Send a chunk until it is answered; return what was refused of it by place."""
-        import stamina
+        began_s, failures = time.monotonic(), 0
+        while True:
+            answer = await self._try(values)
+            if isinstance(answer, Settled):
+                return answer.refused
+            if isinstance(answer, TooMuch):
+                raise NotEmitted(f"{self._url}: {answer.refusal.reason} ({answer.refusal.hint})")
+            failures += 1
+            pause_s = wait_s(failures, self._chance(), answer.asked_s, _FIRST_WAIT_S, _MOST_WAIT_S)
+            late = self._retry_s is not None and time.monotonic() + pause_s - began_s > self._retry_s
+            if answer.lasting or late or failures == self._attempts:
+                raise NotEmitted(answer.said)
+            if not self._told:  # nobody likes to wait unknowing
+                self._told = True
+                log.warning("%s; trying again", answer.said)
+            await asyncio.sleep(pause_s)
 
-        # The library's own lines name neither the gateway nor the reason; a program that logs still gets them.
-        logging.getLogger("stamina").addHandler(logging.NullHandler())
-        try:
-            async for attempt in stamina.retry_context(on=self._again, attempts=self._attempts, timeout=self._retry_s):
-                with attempt:
-                    return await self._try(b"[%s]" % b",".join(values))
-        except _Busy as error:
-            raise NotEmitted(f"{self._url} does not take events: {error}") from None
-        except _NoAnswer as error:
-            raise NotEmitted(f"{self._url} cannot be reached: {error.trouble}") from None
-        raise NotEmitted(f"{self._url} was not tried")  # stamina tries at least once
-
-    def _again(self, error: Exception) -> bool | float:
-        """Tell stamina whether to try again, or when; the first failure is said, for nobody likes to wait unknowing."""
-        if isinstance(error, _Busy):
-            again: bool | float = True if error.retry_after_s is None else error.retry_after_s
-        elif isinstance(error, _NoAnswer):
-            again = not error.trouble.lasting
-        else:
-            return False
-        if again is not False and self._attempts != 1 and not self._told:
-            self._told = True
-            log.warning("%s: %s; trying again", self._url, error)
-        return again
-
-    async def _try(self, body: bytes) -> list[tuple[int, Refusal]]:
-        import aiohttp
-
-        from floorwatch.sdk.faults import trouble_of
-        from floorwatch.sdk.trouble import refused
-
-        if self._session is None:
+    async def _try(self, values: Sequence[bytes]) -> Settled | TooMuch | NotNow:
+        if not self._started:
             raise NotEmitted("the client is not started: use 'async with HttpClient(…)'")
         try:
-            async with self._session.post(self._url, data=body) as response:
-                status, text = response.status, await response.read()
-                wait = response.headers.get("Retry-After", "")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _NoAnswer(trouble_of(error, self._timeout_s)) from None
-        if status == 202:
-            return []
-        if status in (429, 500, 502, 503, 504):
-            raise _Busy(status, text, float(wait) if wait.isdigit() else None)
-        if status == 422:
-            rejected = msgspec.json.decode(text)["rejected"]
-            return [(one["index"] or 0, _refusal(one)) for one in rejected]
-        raise NotEmitted(f"{self._url} {refused(status, text[:500].decode(errors='replace'))}")
-
-
-class _Busy(Exception):
-    """The gateway asks for patience."""
-
-    def __init__(self, status: int, text: bytes, retry_after_s: float | None) -> None:
-        super().__init__(f"{status}: {text[:300].decode(errors='replace')}")
-        self.retry_after_s = retry_after_s
-
-
-class _NoAnswer(Exception):
-    """The gateway gave no answer."""
-
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(str(trouble))
-        self.trouble = trouble
-
-
-def _refusal(told: dict[str, Any]) -> Refusal:
-    return Refusal(told["code"], told["field"], told["reason"], told["hint"])
+            if self._gateway is None:
+                self._gateway = GatewayConnection(self._url, token=self._token, timeout_s=self._timeout_s, agent=AGENT)
+        except ValueError as error:
+            raise NotEmitted(str(error)) from None
+        gateway = self._gateway
+        try:
+            reply = await asyncio.to_thread(gateway.post, b"[%s]" % b",".join(values))
+        except asyncio.CancelledError:
+            self._gateway = None
+            gateway.abort()  # its thread ends, and nobody waits for it
+            raise
+        except NoReply as error:
+            return NotNow(f"{self._url} cannot be reached: {error.trouble}", lasting=error.trouble.lasting)
+        asked_s = told_wait_s(reply.retry_after, datetime.now(UTC))
+        answer = meaning(reply.status, reply.body, len(values), asked_s)
+        if isinstance(answer, NotNow):
+            return NotNow(f"{self._url} {answer.said}", answer.asked_s, answer.lasting)
+        return answer
 
 
 def _chunks(records: list[tuple[bytes, bytes]]) -> Iterable[list[bytes]]:

@@ -1,7 +1,4 @@
-"""What keeps an emitter from its gateway, in words: what happened, and how to mend it. For the standard library's errors.
-
-``floorwatch.sdk.faults`` does the same for the HTTP library of ``HttpClient``.
-"""
+"""What keeps a sender from its gateway, in words: what happened, and how to mend it."""
 
 from __future__ import annotations
 

@@ -104,7 +104,8 @@ def with_server(answers: list[tuple[int, dict[str, str]]], steps: Callable[[str]
     async def post(request: web.Request) -> web.Response:
         bodies.append(await request.read())
         status, headers = answers.pop(0) if answers else (202, {})
-        return web.Response(status=status, headers=headers, text="{}")
+        told = {"accepted": len(json.loads(bodies[-1])), "rejected_count": 0, "rejected": []}
+        return web.Response(status=status, headers=headers, text=json.dumps(told if status == 202 else {}))
 
     async def main() -> None:
         app = web.Application()
@@ -137,6 +138,43 @@ def test_patience_ends_and_says_so() -> None:
 
     bodies = with_server([(503, {"Retry-After": "0"})] * 2 + [(401, {})], steps)
     assert len(bodies) == 3
+
+
+def test_a_call_that_is_cancelled_holds_nothing_up_and_the_client_goes_on() -> None:
+    asked = asyncio.Event()
+
+    async def post(request: web.Request) -> web.Response:
+        if len(await request.json()) == 1:
+            asked.set()
+            await asyncio.Event().wait()
+        return web.json_response({"accepted": 2, "rejected_count": 0, "rejected": []}, status=202)
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_post("/v1/events", post)
+        async with TestServer(app) as server, HttpClient(str(server.make_url("")), timeout_s=3600) as client:
+            call = asyncio.create_task(client.emit([made(1)]))
+            await asyncio.wait_for(asked.wait(), 60)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert await asyncio.gather(*(client.emit([made(1), made(2)]) for _ in range(5))) == [2] * 5
+
+    asyncio.run(main())
+
+
+def test_an_answer_of_somebody_else_is_no_promise() -> None:
+    async def main() -> None:
+        async def post(_: web.Request) -> web.Response:
+            return web.Response(status=202, text="<html>queued</html>")
+
+        app = web.Application()
+        app.router.add_post("/v1/events", post)
+        async with TestServer(app) as server, HttpClient(str(server.make_url("")), attempts=1) as client:
+            with pytest.raises(NotEmitted, match="without a word of what became of the events"):
+                await client.emit([made(1)])
+
+    asyncio.run(main())
 
 
 def test_a_gateway_that_is_not_there_is_told() -> None:
@@ -207,7 +245,7 @@ def test_what_keeps_a_sender_from_a_gateway_is_said_with_what_to_do(tmp_path: Pa
 def test_a_certificate_nobody_trusts_is_told() -> None:
     import aiohttp
 
-    from floorwatch.sdk.faults import trouble_of
+    from floorwatch.cli.http_faults import trouble_of
 
     class Key:
         host, port, ssl, is_ssl = "gateway", 443, True, True
@@ -271,7 +309,10 @@ def test_the_token_is_sent_and_the_example_runs() -> None:
         assert out.decode() == "2 events accepted\n", err.decode()
         bench.publisher.records.clear()
         async with HttpClient(url, token="secret-token") as client:
-            assert client._headers["Authorization"] == "Bearer secret-token"
+            await client.emit([made(2)])
+            assert client._gateway is not None
+            assert client._gateway._headers["Authorization"] == "Bearer secret-token"
+        bench.publisher.records.clear()
         from floorwatch.sdk import emit_http
 
         assert await asyncio.to_thread(emit_http, [made(1)], url=url) == 1

@@ -14,6 +14,8 @@ import floorwatch.sdk as sdk
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
+    "aiohttp",
+    "stamina",
     "faust",
     "mode",
     "rocksdict",

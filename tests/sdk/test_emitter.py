@@ -328,7 +328,7 @@ def test_closing_is_bounded_and_may_be_done_twice(tmp_path: Path) -> None:
     fw.close(0.2)
     fw.close()
     assert time.monotonic() - began_s < WAIT_S
-    assert not fw._thread.is_alive()
+    until_plain(lambda: not fw._thread.is_alive(), "the end of the thread")
     with pytest.raises(NotEmitted, match="1 events wait"):
         fw.flush(0.0)
 
