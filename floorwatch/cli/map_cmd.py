@@ -97,7 +97,7 @@ def _lines(meaning: HookMeaning | str) -> list[str]:
         at = one["time"] or f"on arrival, revision {one['revision']}"
         found.append(f"  {one['event']} task {one['task']} {at} {json_line(one['data'])}")
     found += [f"  dead letter {one['code']}: {one['field']}: {one['reason']}" for one in meaning.problems]
-    found += [f"    {json_line(one['summary']['item'])}" for one in meaning.problems]
+    found += [f"    {json_line(one['summary']['item'])}" for one in meaning.problems if "item" in one["summary"]]
     return [*found, *(f"  ignored: {reason}" for reason in dict.fromkeys(meaning.ignored))] or ["  no items"]
 
 

@@ -22,6 +22,7 @@ from gateway.sources.mapped.mapping import load_mapping
 from gateway.sources.mapped.trial import failures
 from tests.gateway.argilla_hooks import tables, total
 from tests.gateway.harness import Bench
+from tests.waits import until
 
 STAMPIT = Path("examples/mappings/stampit.yaml")
 SECRET = "stampit-signs-with-this"
@@ -171,6 +172,35 @@ def test_a_revision_makes_an_event_of_a_tool_without_times_the_same_whenever_it_
 
     Bench(settings(path)).run(steps)
     assert ids[0] == ids[1] != ids[2]
+
+
+def test_an_item_with_many_faults_stands_in_one_letter_of_ten_at_most(tmp_path: Path) -> None:
+    rules = "".join("  - {when: id, event: task.cancelled, time: gone}\n" for _ in range(12))
+    path = written(tmp_path, f"version: 1\ntitle: Many\ntask: id\nevents:\n{rules}")
+    bench, (said,) = run_hooks({"id": 1, "text": "x"}, mapping=path)
+    letters = [json.loads(one["value"]) for one in bench.dead]
+    assert len(said["problems"]) == len({key for key, _ in bench.publisher.dead}) == len(letters) == 10
+    assert len({one["id"] for one in letters}) == 1
+    assert ["item" in one for one in letters] == [True] + [False] * 9
+
+
+def test_hooks_that_wait_in_the_spool_are_published_by_the_next_gateway(tmp_path: Path) -> None:
+    """The spool holds what a hook meant when it came: a mapping that has changed meanwhile, or is gone, does not change it."""
+    path = written(tmp_path, STAMPIT.read_text())
+
+    async def while_away(bench: Bench) -> None:
+        bench.publisher.broken = True
+        assert (await post(bench, HOOKS[1]))[0] == 202
+
+    first = Bench(settings(path, folder=tmp_path / "spool").model_copy(update={"hook_deadline_s": 0.2})).run(while_away)
+    assert first.events == []
+    path.write_text("version: 1\ntitle: Other\nignore: [{when: kind, reason: nothing}]\n")
+
+    async def afterwards(bench: Bench) -> None:
+        await until(lambda: bench.webhook_queue.waiting == 0, "the spool is empty")
+
+    again = Bench(settings(path, folder=tmp_path / "spool")).run(afterwards)
+    assert [one["data"]["label_id"] for one in again.events] == ["kul:41"]
 
 
 # -- who sends ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -62,6 +63,7 @@ def fields_of(event: str) -> dict[str, Kind]:
     return found
 
 
+@cache
 def required_of(event: str) -> tuple[str, ...]:
     """Return the fields without which there is no such event."""
     return tuple(one.encode_name for one in msgspec.structs.fields(data_class(_CLASSES[event])) if one.required)

@@ -60,6 +60,7 @@ class Expression:
         """
         self.text = text
         self._root = _parsed(text)
+        self._counted = _Counted()  # one is enough: an evaluation is never interrupted by another
         nodes = list(_nodes(self._root))
         if len(nodes) > MAX_NODES:
             raise BadExpression(f"the expression has more than {MAX_NODES} parts", "write it shorter")
@@ -80,7 +81,8 @@ class Expression:
             NotKept: It looks at what was not kept of a hook.
             CannotEvaluate: A function does not take what it is given.
         """
-        counted = _Counted()
+        counted = self._counted
+        counted.left = MAX_STEPS
         try:
             return counted.visit(self._root, value)
         except JMESPathError:
@@ -167,6 +169,8 @@ def _looked_at(value: Any) -> Any:
 
 def _cost(value: Any) -> int:
     """Return how many steps a value costs that is looked through: one for each value in it, and for its texts."""
+    if isinstance(value, str):
+        return 1 + len(value) // _CHARS_A_STEP
     total, rest = 0, [value]
     while rest and total <= MAX_STEPS:
         one = rest.pop()

@@ -19,6 +19,10 @@ from gateway.webhooks import BadWebhook, event_id
 from streams.core.time_text import rfc3339
 
 MAX_ITEMS = 10_000
+MAX_EVENTS = 50_000
+MAX_FAULTS = 10
+"""Faults of one item that are told; they are mended one after the other."""
+
 MAX_HOOK_STEPS = 1_000_000
 """Steps of all expressions on one hook: about a second, in slices between which others run."""
 
@@ -90,8 +94,7 @@ def find_meaning(hook: Any, mapping: Mapping, into: HookMeaning) -> Iterator[Non
         seen = {**item, HOOK: hook} if isinstance(item, dict) else item
         yield from _read_item(_Item(seen, into), mapping, into, faults)
         if faults:
-            kept = _kept(item, mapping)
-            into.problems += [_problem(number, fault, kept, mapping) for fault in faults]
+            into.problems += _problems(number, faults, _kept(item, mapping), mapping)
 
 
 def _items(hook: Any, mapping: Mapping) -> list[Any]:
@@ -156,16 +159,22 @@ def _event(rule: MappedEvent, item: _Item, mapping: Mapping, into: HookMeaning, 
             continue
         if value is not None:
             _put(found["data"], one.name, value)
+    into.events.append(_sound(found, rule, into))
+
+
+def _sound(found: Found, rule: MappedEvent, into: HookMeaning) -> Found:
+    """Return an event that the contract takes. Raises _Fault where it does not, BadWebhook where there are too many."""
     missing = next((name for name in required_of(rule.event) if found["data"].get(name) is None), None)
     if missing is not None:
-        raise _Fault(
-            "missing_field", f"{rule.place}.fields.{missing}", f"the hook says no {missing}, and {rule.event} needs it"
-        )
+        reason = f"the hook says no {missing}, and {rule.event} needs it"
+        raise _Fault("missing_field", f"{rule.place}.fields.{missing}", reason)
     try:
         event_of(found, "-/-", 0)
     except msgspec.ValidationError as error:
         raise _Fault("wrong_value", rule.place, f"the event is none of the contract: {_place_of(error)}") from None
-    into.events.append(found)
+    if len(into.events) >= MAX_EVENTS:
+        raise BadWebhook("too_large", "$", f"the hook means more than {MAX_EVENTS} events")
+    return found
 
 
 def _field(one: MappedField, item: _Item, mapping: Mapping) -> Any:
@@ -261,16 +270,20 @@ def _kept(item: Any, mapping: Mapping) -> Any:
     return kept if size <= MAX_LETTER_BYTES else {REMOVED: "item", "length": size}
 
 
-def _problem(number: int, fault: _Fault, kept: Any, mapping: Mapping) -> dict[str, Any]:
+def _problems(number: int, faults: list[_Fault], kept: Any, mapping: Mapping) -> Iterator[dict[str, Any]]:
+    """Yield the dead letters of an item. The first holds the item; the others are of the same id, and of another fault."""
     digest = hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=8).hexdigest()
     where = "$" if mapping.each is None else f"$ item {number}"
-    return {
-        "code": fault.code,
-        "field": f"{where}: {fault.place}" if fault.place else where,
-        "reason": fault.reason,
-        "hint": _HINT,
-        "summary": {"id": f"{number}-{digest}", "mapping": mapping.title, "item": kept},
-    }
+    summary: dict[str, Any] = {"id": f"{number}-{digest}", "mapping": mapping.title, "item": kept}
+    for fault in faults[:MAX_FAULTS]:
+        yield {
+            "code": fault.code,
+            "field": f"{where}: {fault.place}" if fault.place else where,
+            "reason": fault.reason,
+            "hint": _HINT,
+            "summary": summary,
+        }
+        summary = {"id": summary["id"], "mapping": mapping.title}
 
 
 # -- events ------------------------------------------------------------------------------------------------------
