@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
 import time
@@ -18,57 +17,10 @@ from floorwatch.settings.schema import FloorwatchConfig
 from gateway.authenticator import MappingFault
 from gateway.settings import GatewaySettings
 from gateway.sources.mapped.kept import MAX_BYTES, MAX_DEPTH, MAX_VALUES
-from gateway.sources.mapped.mapping import load_mapping
-from gateway.sources.mapped.trial import failures
 from tests.gateway.argilla_hooks import tables, total
 from tests.gateway.harness import Bench
+from tests.gateway.mapped_hooks import HMAC, HOOKS, SECRET, STAMPIT, post, run_hooks, settings, signed, written
 from tests.waits import until
-
-STAMPIT = Path("examples/mappings/stampit.yaml")
-SECRET = "stampit-signs-with-this"
-HMAC = {"kind": "hmac", "header": "X-Stampit", "prefix": "sha256="}
-HOOKS = [one.hook for one in load_mapping(STAMPIT).examples]
-
-
-def settings(
-    mapping: Path = STAMPIT, signature: Any = HMAC, folder: Path | None = None, **more: Any
-) -> GatewaySettings:
-    token = {"token": SECRET} if signature.get("kind", "none") == "none" else {"secret": SECRET}
-    source = {"tool": "mapped", **token, "mapped": {"mapping": mapping, "signature": signature}, **more}
-    other = {"token": "another-sender-here"}
-    return GatewaySettings.model_validate({"sources": {"kul": source, "other": other}, "spool_dir": folder})
-
-
-def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
-    return {"X-Stampit": f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"}
-
-
-async def post(
-    bench: Bench, hook: Any, headers: dict[str, str] | None = None, query: str = "?source=kul"
-) -> tuple[int, Any]:
-    body = hook if isinstance(hook, bytes) else json.dumps(hook).encode()
-    sent = signed(body) if headers is None else headers
-    async with bench.client.post(f"/v1/hooks/mapped{query}", data=body, headers=sent) as answer:
-        return answer.status, await answer.json()
-
-
-def run_hooks(*hooks: Any, mapping: Path = STAMPIT) -> tuple[Bench, list[dict[str, Any]]]:
-    said = []
-
-    async def steps(bench: Bench) -> None:
-        for hook in hooks:
-            status, answer = await post(bench, hook)
-            assert status == 200, answer
-            said.append(answer)
-
-    return Bench(settings(mapping)).run(steps), said
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "mapping.yaml"
-    path.write_text(text)
-    return path
-
 
 # -- what it means -----------------------------------------------------------------------------------------------
 
@@ -373,38 +325,3 @@ def test_a_mapping_that_cannot_be_used_keeps_the_gateway_from_starting_and_confi
 def test_settings_that_contradict_each_other_are_refused(source: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         GatewaySettings.model_validate({"sources": {"kul": source}})
-
-
-# -- tools that were not captured live ---------------------------------------------------------------------------
-
-NOT_CAPTURED = sorted(Path("examples/mappings/not_captured").glob("*.yaml"))
-
-
-def test_there_is_a_mapping_for_each_tool_that_was_not_captured_and_the_page_names_it() -> None:
-    page = Path("docs/sources/mapping.md").read_text()
-    titles = [load_mapping(path).title.removeprefix("Amazon ") for path in NOT_CAPTURED]
-    assert len(titles) == 9
-    assert [one for one in titles if f"| {one} |" not in page] == []
-    assert all("NOT CAPTURED LIVE" in path.read_text() for path in NOT_CAPTURED)
-
-
-@pytest.mark.parametrize("path", NOT_CAPTURED, ids=lambda path: path.stem)
-def test_a_tool_that_was_not_captured_makes_no_event_and_its_letters_hold_what_is_named_alone(path: Path) -> None:
-    mapping = load_mapping(path)
-    assert failures(mapping) == []
-    bench, said = run_hooks(*(one.hook for one in mapping.examples), mapping=path)
-    assert bench.events == []
-    assert bench.dead
-    assert all(one["problems"] or one["ignored"] for one in said)
-    letters = json.dumps(bench.dead)
-    for content in ("words", "mod@coop.example", "somebody", "Ana"):
-        assert content not in letters
-
-
-def test_what_is_not_kept_of_a_hook_is_in_none_of_its_letters() -> None:
-    """The test above can fail: of Scale an answer would be there if it were named."""
-    path = Path("examples/mappings/not_captured/scale.yaml")
-    bench, _ = run_hooks(load_mapping(path).examples[0].hook, mapping=path)
-    (letter,) = [json.loads(one["value"])["item"] for one in bench.dead]
-    assert letter["task_id"] == "t1"
-    assert letter["response"] == {"category": {"_redacted": "text", "length": 4}}
