@@ -249,8 +249,9 @@ TOOL_STATE = Format(
     "gateway",
     "member format, once there is a version 2",
     "webhooks wait in the spool, and /readyz says why",
-    "1.1: what an annotation's audit was; 1.2: digests of what is no choice (ADR 59); 1.3: its latest save, copies, reviews (ADR 63)",
-    3,
+    "1.1: what an annotation's audit was; 1.2: digests of what is no choice (ADR 59); 1.3: its latest save, copies, reviews (ADR 63); "
+    "1.4: lives of ids, labels a task wants",
+    4,
 )
 SPOOL = Format(
     "a webhook in the spool",
@@ -260,7 +261,8 @@ SPOOL = Format(
     "gateway",
     "member format",
     "the gateway does not start and says why",
-    "2: grant, a checksum in the file done, the version",
+    "2: grant, a checksum in the file done, the version; 2.1: what a task and its project say of skips",
+    1,
 )
 EMITTER_SPOOL = Format(
     "an emitter's spool",

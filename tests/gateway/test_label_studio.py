@@ -28,11 +28,12 @@ class Tool:
         self.settings = settings
         self.tool_state: dict[str, Remembered] = {}
         self.received_ms = NOW_MS
+        self.source = "label-studio/kul-1"
         self.problems: list[Any] = []
 
     def says(self, hook: dict[str, Any]) -> list[Any]:
         self.received_ms += 1
-        context = TranslationContext("label-studio/kul-1", self.received_ms, self.settings)
+        context = TranslationContext(self.source, self.received_ms, self.settings)
         seen = {key: self.tool_state[key] for key in lookups(hook, context) if key in self.tool_state}
         found = translate(hook, seen, context)
         self.tool_state.update(found.remember)
@@ -292,7 +293,10 @@ def test_a_task_id_given_out_again_is_another_task() -> None:
     hook["tasks"] = [one for one in hook["tasks"] if one["id"] == 5]
     hook["tasks"][0]["created_at"] = at("50.1")
     assert [event.subject for event in tool.says(hook)] == ["ls-1-5-2"]
-    assert [event.subject for event in tool.says(fixture("0009"))] == ["ls-1-5-2"]
+    label = fixture("0009")
+    label["task"]["created_at"] = at("50.1")
+    label["annotation"].update(created_at=at("51.1"), updated_at=at("51.1"))
+    assert [event.subject for event in tool.says(label)] == ["ls-1-5-2"]
 
 
 @pytest.mark.parametrize("name", [name for name in fixture_names() if "PROJECT_" in name or "LABEL_LINK" in name])

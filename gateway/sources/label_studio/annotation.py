@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.sources.label_studio.events import MODEL, Maker, person
+from gateway.sources.label_studio.events import Maker
 from gateway.sources.label_studio.read import annotation_result_of, need, time_of
+from gateway.sources.label_studio.tasks import instant
 from gateway.sources.label_studio.verdict import verdict_of
 from gateway.webhooks import BadWebhook, Remembered
 
@@ -46,7 +47,7 @@ class AnnotationMapping:
         self._parent = parent
         self._place = place
         self._uid = str(need(annotation, "unique_id", place))
-        self._answer = annotation_result_of(annotation, maker.settings)
+        self._answer = annotation_result_of(annotation, maker.settings, named=maker.named)
         self._values = self._answer.values
         self._skip = annotation.get("was_cancelled") is True
         self._lead_s = annotation.get("lead_time")
@@ -60,7 +61,7 @@ class AnnotationMapping:
 
     @property
     def _changer(self) -> str:
-        return person(self._annotation.get("updated_by"))
+        return self._make.person(self._annotation.get("updated_by"))
 
     def created(self) -> Step:
         """Return events and record of a new annotation."""
@@ -96,15 +97,21 @@ class AnnotationMapping:
     def _maker_of(self) -> str:
         """Return who made the answer. One that comes from a prediction, and that nobody has worked on, is the model's."""
         if self._annotation.get("parent_prediction") is not None and self._lead_s is None:
-            return MODEL
-        return person(self._annotation.get("completed_by"))
+            return self._make.model
+        return self._make.person(self._annotation.get("completed_by"))
 
     def _owner(self) -> str:
         if self._known is not None:
             return str(self._known["labeler"])
         maker, changer = self._maker_of(), self._annotation.get("updated_by")
-        if maker != MODEL and self._annotation.get("parent_prediction") is not None and person(changer) != maker:
-            return person(None)  # the model's, changed since, or a person's: its creation, which would tell, never came
+        if (
+            maker != self._make.model
+            and self._annotation.get("parent_prediction") is not None
+            and self._make.person(changer) != maker
+        ):
+            return self._make.person(
+                None
+            )  # the model's, changed since, or a person's: its creation, which would tell, never came
         return maker
 
     def _by_somebody_else(self) -> bool:
@@ -273,8 +280,15 @@ class AnnotationMapping:
             "withdrawn": False,
             "round": 1,
             "deleted_ms": None,
+            "born": self._annotation.get("created_at"),
             **self._state(),
         }
+
+
+def is_older(annotation: dict[str, Any], known: Remembered) -> bool:
+    """Tell whether an annotation was created before the one that is remembered under its id."""
+    mine, theirs = instant(annotation.get("created_at")), instant(known.get("born"))
+    return mine is not None and theirs is not None and mine < theirs
 
 
 def copy_audit_id(unique_id: str) -> str:

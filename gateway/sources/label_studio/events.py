@@ -15,9 +15,6 @@ from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.webhooks import event_id, labels_wanted
 from streams.models import events as wire
 
-MODEL = "ls-model"
-"""The labeller of annotations that Label Studio made of a model's predictions."""
-
 _NO_DIMS = LabelerDims()
 _MAX_LEAD_S = 30 * 86_400.0
 
@@ -45,11 +42,6 @@ def project_id(item: dict[str, Any], task: dict[str, Any] | None, hook: dict[str
     return None
 
 
-def person(user: Any) -> str:
-    """Return the id of a person; a user who was deleted is unknown."""
-    return "ls-user-unknown" if user is None else f"ls-user-{user}"
-
-
 def label_id(unique_id: str, round_number: int) -> str:
     """Return a label's id. A withdrawn label that is submitted again is a new label."""
     return f"ls-{unique_id}" if round_number == 1 else f"ls-{unique_id}-{round_number}"
@@ -68,6 +60,7 @@ class Maker:
         task: The task, where the webhook has it.
         title: The project's title, the queue where no other is named.
         generation: Counts up when the tool gives a deleted task's id out again.
+        named: Whether decisions are ``control=choice``.
         audited: What is known of the label of each audit made, by the event's id: values by name.
     """
 
@@ -79,13 +72,28 @@ class Maker:
     task: dict[str, Any] | None
     title: str | None
     generation: int
+    named: bool = False
     audited: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
         """The task_id in Floorwatch."""
-        name = f"ls-{self.project}-{self.task_id}"
+        name = f"{self._prefix}{self.project}-{self.task_id}"
         return name if self.generation == 1 else f"{name}-{self.generation}"
+
+    @property
+    def _prefix(self) -> str:
+        """What ids of this instance begin with. After the last colon there is no name of a source, so no two ids are equal."""
+        return f"ls:{self.source.partition('/')[2] or self.source}:" if self.settings.ids_by_source else "ls-"
+
+    @property
+    def model(self) -> str:
+        """The labeller of annotations that this instance made of a model's predictions."""
+        return f"{self._prefix}model"
+
+    def person(self, user: Any) -> str:
+        """Return the id of a person; a user who was deleted is unknown."""
+        return f"{self._prefix}user-{'unknown' if user is None else user}"
 
     def _dims(self) -> dict[str, Any]:
         s = self.settings
@@ -117,17 +125,17 @@ class Maker:
         event = cls(specversion="1.0", id="-", source=self.source, subject=self.subject, time=time, data=data)
         return msgspec.structs.replace(event, id=event_id(self.action, identity, event))
 
-    def task_created(self, time: datetime) -> Any:
-        """Return task.created; overlap is the number of labels the task needs."""
-        required = labels_wanted((self.task or {}).get("overlap"))
+    def task_created(self, time: datetime, wanted: int | None = None) -> Any:
+        """Return task.created; overlap is the number of labels the task needs, unless another is given."""
+        required = labels_wanted((self.task or {}).get("overlap")) if wanted is None else wanted
         sla_class = dim(self.task, self.settings.sla_class_field)
         due_at = self._due()
         data = wire.TaskCreatedData(**self._dims(), required_labels=required, due_at=due_at, sla_class=sla_class)
         return self._event(wire.TaskCreated, f"task-{self.task_id}", time, data)
 
-    def task_cancelled(self, time: datetime) -> Any:
-        """Return task.cancelled for a deleted task."""
-        data = wire.TaskCancelledData(reason="deleted in the tool")
+    def task_cancelled(self, time: datetime, reason: str = "deleted in the tool") -> Any:
+        """Return task.cancelled for a deleted task, or for another reason."""
+        data = wire.TaskCancelledData(reason=reason)
         return self._event(wire.TaskCancelled, f"task-{self.task_id}", time, data)
 
     def task_claimed(self, unique_id: str, labeler: str, time: datetime) -> Any:

@@ -31,7 +31,7 @@ _ANNOTATION = (
     "parent_annotation",
 )
 _REVIEW = ("id", "accepted", "created_at", "updated_at", "fixed_annotation_history")
-_TASK = ("id", "created_at", "overlap", "project")
+_TASK = ("id", "created_at", "updated_at", "overlap", "project", "total_annotations", "cancelled_annotations")
 
 
 MALFORMED = "malformed"
@@ -57,6 +57,11 @@ def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
     project = payload.get("project")
     if isinstance(project, dict):
         hook["project"] = {"id": project.get("id"), "title": project.get("title")}
+        controls = _choice_controls(project, settings)
+        if controls is not None:
+            hook["project"]["controls"] = controls
+        if isinstance(project.get("skip_queue"), str):
+            hook["project"]["skip_queue"] = project["skip_queue"][:64]
     tasks, annotations = listed(payload, "task"), listed(payload, "annotation")
     # None where the webhook has no such part. Then it was sent without its payload, which is not the same as an empty
     # list.
@@ -66,6 +71,22 @@ def distill(payload: Any, settings: LabelStudioSettings) -> Hook:
     if reviews is not None:
         hook["reviews"] = [_review(one) for one in reviews]
     return hook
+
+
+def _choice_controls(project: dict[str, Any], settings: LabelStudioSettings) -> int | None:
+    """Return how many controls of a project give decision values; None where the webhook does not say."""
+    config = project.get("parsed_label_config")
+    if not isinstance(config, dict):
+        known = project.get("controls")
+        return known if type(known) is int else None
+    names = [name for name, one in config.items() if isinstance(one, dict) and one.get("type") == "Choices"]
+    return len(set(names) - {settings.severity_control})
+
+
+def names_controls(project: dict[str, Any], settings: LabelStudioSettings) -> bool:
+    """Tell whether decisions of a distilled project are ``control=choice``."""
+    several = type(project.get("controls")) is int and project["controls"] > 1
+    return settings.values == "control=choice" or (settings.values == "auto" and several)
 
 
 def listed(payload: Hook, name: str) -> list[dict[str, Any]] | None:
@@ -225,7 +246,8 @@ class AnnotationResult:
         if not given["known"] or not self.present:
             return None
         theirs = given.get("choices")
-        alike = self.choices == theirs if theirs is not None else set(self.values) == set(given["values"])
+        mine = {choice.partition("=")[2] for choice in self.choices}
+        alike = self.choices == theirs if theirs is not None else mine == set(given["values"])
         if not alike:
             return False
         if self.complete and given.get("complete", True):
@@ -233,8 +255,10 @@ class AnnotationResult:
         return same(self.digest, given.get("digest"))
 
 
-def annotation_result_of(annotation: dict[str, Any], settings: LabelStudioSettings) -> AnnotationResult:
-    """Return what an annotation decides."""
+def annotation_result_of(
+    annotation: dict[str, Any], settings: LabelStudioSettings, *, named: bool = False
+) -> AnnotationResult:
+    """Return what an annotation decides; its values are ``control=choice`` where controls are named."""
     values: list[str] = []
     choices: set[str] = set()
     severity = None
@@ -243,8 +267,9 @@ def annotation_result_of(annotation: dict[str, Any], settings: LabelStudioSettin
         if part["from_name"] == settings.severity_control:
             severity = chosen[0] if chosen else severity
         else:
-            values += [value for value in chosen if value not in values]
-            choices.update(f"{part['from_name']}={value}" for value in chosen)
+            full = [f"{part['from_name']}={value}" for value in chosen]
+            values += [value for value in (full if named else chosen) if value not in values]
+            choices.update(full)
     present = "result" in annotation
     complete = present and not annotation.get("other_results")
     digest = "" if complete else annotation.get("digest")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from gateway.sources.label_studio.events import Maker, label_id, person
+from gateway.sources.label_studio.events import Maker, label_id
 from gateway.sources.label_studio.read import Hook, need, time_of
 from gateway.webhooks import BadWebhook, Remembered
 from streams.models import events as wire
@@ -41,7 +41,7 @@ def reviewed(
     Raises:
         BadWebhook: A field is missing or wrong.
     """
-    reviewer = person(need(review, "created_by", place))
+    reviewer = maker.person(need(review, "created_by", place))
     time = time_of(review, "updated_at" if "updated_at" in review else "created_at", place)
     accepted = need(review, "accepted", place)
     if not isinstance(accepted, bool):

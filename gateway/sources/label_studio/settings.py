@@ -24,6 +24,11 @@ class LabelStudioSettings(Section):
         max_length=200,
         description="Name in label-studio/<name>, for hooks without ?source= and without a token.",
     )
+    ids_by_source: bool = Field(
+        default=False,
+        description="Whether ids of tasks and people carry the source (ls:kul:1-5, ls:kul:user-7), so that two Label Studios share "
+        "none. Switch it on before the first event: it gives every task and person a new id.",
+    )
     queue_field: str = Field(default="queue", description="Field of task.data or task.meta; else the project's title.")
     policy_field: str = Field(default="policy", description="Field of task.data or task.meta that holds the policy.")
     policy_version_field: str = Field(default="policy_version", description="Field of task.data or task.meta.")
@@ -39,6 +44,11 @@ class LabelStudioSettings(Section):
     )
     sla_class_field: str = Field(
         default="sla_class", description="Field of task.data or task.meta that names one of targets.sla_classes."
+    )
+    values: Literal["auto", "choice", "control=choice"] = Field(
+        default="auto",
+        description="What a decision is called: by its choice, by control=choice, or by the latter only in projects with two or more "
+        "Choices controls beside severity_control.",
     )
     severity_control: str = Field(
         default="severity", description="Name of the choices control that tells severity; it is not a decision value."

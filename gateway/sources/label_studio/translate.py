@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.sources.base import TranslationContext
-from gateway.sources.label_studio.annotation import AnnotationMapping, copy_audit_id
+from gateway.sources.label_studio.annotation import AnnotationMapping, copy_audit_id, is_older
 from gateway.sources.label_studio.due import BadDueTime
 from gateway.sources.label_studio.events import Maker, annotation_key, project_id, review_key, task_key
-from gateway.sources.label_studio.read import Hook, distill, malformed, need, time_of
+from gateway.sources.label_studio.read import Hook, distill, malformed, names_controls, need, time_of
 from gateway.sources.label_studio.review import review_withdrawn, reviewed, reviewed_annotation
-from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
+from gateway.sources.label_studio.tasks import generation_of, instant, labels_needed, with_life
+from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem, labels_wanted
 
 _IGNORED = ("PROJECT_", "LABEL_LINK_")
 
@@ -134,9 +135,11 @@ class _Work:
         project = project_id(item, task, self.hook)
         if project is None:
             raise BadWebhook("missing_field", "$.project.id", "the webhook names no project")
-        generation = self.seen.get(task_key(self.context.source, task_id), {}).get("generation", 1)
+        generation = generation_of(self._known_task(task_id), (task or {}).get("created_at"))
         title = (self.hook.get("project") or {}).get("title")
-        return Maker(self.action, self.context.source, self.context.settings, project, task_id, task, title, generation)
+        source, settings = self.context.source, self.context.settings
+        named = names_controls(self.hook.get("project") or {}, settings)
+        return Maker(self.action, source, settings, project, task_id, task, title, generation, named)
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 
@@ -144,18 +147,19 @@ class _Work:
         task_id = need(task, "id", place)
         time = time_of(task, "created_at", place)
         key = task_key(self.context.source, task_id)
-        known = self.seen.get(key) or {}
-        generation = known.get("generation", 1)
-        created_at = known.get("created_at")
-        if created_at is not None and created_at != task["created_at"] and known.get("deleted_ms") is not None:
-            generation += 1  # sqlite reuses the id of a deleted task: this is another task
         maker = self._maker({}, task, task_id)
-        maker.generation = generation
         self._unreadable_due(maker, task, place)
         self.out.events.append(maker.task_created(time))
-        if not known or generation != known.get("generation", 1):
-            record = {"project": maker.project, "created_at": task["created_at"], "generation": generation}
-            self.out.remember[key] = {**record, "deleted_ms": None}
+        known = self._known_task(task_id)
+        record = with_life(known, maker.project, task["created_at"], maker.generation)
+        if maker.generation == record["generation"] and "wanted" not in record:
+            record = {**record, "wanted": labels_wanted(task.get("overlap"))}
+        if record != known:
+            self.out.remember[key] = record
+
+    def _known_task(self, task_id: Any) -> Remembered | None:
+        key = task_key(self.context.source, task_id)
+        return self.out.remember.get(key) or self.seen.get(key)
 
     def _unreadable_due(self, maker: Maker, task: dict[str, Any], place: str) -> None:
         """Report a due time that cannot be read. The task counts without one."""
@@ -195,9 +199,14 @@ class _Work:
         task = next((one for one in tasks if one.get("id") == task_id), None)
         key = annotation_key(self.context.source, need(annotation, "id", place))
         # A webhook with several annotations may name one twice. The second is read with the state that the first left.
-        known = self.out.remember.get(key) or self.seen.get(key)
+        known, older = self.out.remember.get(key) or self.seen.get(key), False
         if known is not None and known["uid"] != annotation.get("unique_id"):
-            known = None  # sqlite reuses the id of a deleted annotation
+            # SQLite gives the id of a deleted annotation out again.
+            older = is_older(annotation, known)
+            if older and self.action == "ANNOTATION_UPDATED":
+                self.out.ignored = "it is of an annotation that was deleted, and whose id another has now"
+                return
+            known = None
         maker = self._maker(annotation, task, task_id)
         self._remember_task(maker, task)
         parent_key = annotation_key(self.context.source, annotation.get("parent_annotation"))
@@ -206,18 +215,38 @@ class _Work:
         events, record = mapping.updated() if self.action == "ANNOTATION_UPDATED" else mapping.created()
         self.out.events += events
         self.out.audited.update(maker.audited)
-        if record is not None:
+        if record is not None and not older:
             self.out.remember[key] = record
+        self._tell_wanted(maker, task, annotation, place)
         if not events:
             self.out.ignored = "nothing to count: a save that is no verdict, a skip saved again, or an earlier state"
 
     def _remember_task(self, maker: Maker, task: dict[str, Any] | None) -> None:
         """Remember a task that is older than this gateway, because its deletion may name no project."""
-        key = task_key(self.context.source, maker.task_id)
-        if task is None or key in self.seen or key in self.out.remember:
+        known = self._known_task(maker.task_id)
+        if task is not None:
+            record = with_life(known, maker.project, task.get("created_at"), maker.generation)
+            if record != known:
+                self.out.remember[task_key(self.context.source, maker.task_id)] = record
+
+    def _tell_wanted(self, maker: Maker, task: dict[str, Any] | None, annotation: dict[str, Any], place: str) -> None:
+        """Tell how many labels the task wants where that has changed: by skips under IGNORE_SKIPPED, or another overlap."""
+        known = self._known_task(maker.task_id)
+        changed = None if task is None else instant(task.get("updated_at"))
+        if task is None or known is None or changed is None or instant(task.get("created_at")) is None:
             return
-        record = {"project": maker.project, "created_at": task.get("created_at"), "generation": 1, "deleted_ms": None}
-        self.out.remember[key] = record
+        before = instant(known.get("wanted_at"))
+        if maker.generation != known["generation"] or known.get("wanted") == 0 or (before and changed < before):
+            return
+        wanted = labels_needed(task, self.hook.get("project") or {})
+        if wanted == known.get("wanted", labels_wanted(task.get("overlap"))):
+            return
+        at = time_of(annotation, "updated_at" if "updated_at" in annotation else "created_at", place)
+        created = time_of(task, "created_at", f"{place}.task")
+        event = maker.task_created(created, wanted) if wanted else maker.task_cancelled(at, "skipped in the tool")
+        self.out.events.append(event)
+        record = {**known, "wanted": wanted, "wanted_at": task["updated_at"]}
+        self.out.remember[task_key(self.context.source, maker.task_id)] = record
 
     def _annotation_deleted(self, annotation: dict[str, Any], place: str) -> None:
         annotation_id = need(annotation, "id", place)

@@ -44,10 +44,15 @@ def verdict_of(
 
 
 def _error_class(given: list[str], truth: list[str], safe: frozenset[str]) -> ErrorClass:
-    given_safe, truth_safe = set(given) <= safe, set(truth) <= safe
+    given_safe, truth_safe = _all_safe(given, safe), _all_safe(truth, safe)
     if given_safe == truth_safe:
         return "wrong_selection"
     return "false_negative" if given_safe else "false_positive"
+
+
+def _all_safe(values: list[str], safe: frozenset[str]) -> bool:
+    """Tell whether all values mean 'no violation', by the whole value or by its choice alone."""
+    return all(value in safe or value.partition("=")[2] in safe for value in values)
 
 
 def _severity(chosen: str | None, settings: LabelStudioSettings) -> Severity | None:
