@@ -57,6 +57,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "maintenance": ("floorwatch.cli.maintenance", "maintenance_app"),
     "audits": ("floorwatch.cli.audits", "audits_app"),
     "map": ("floorwatch.cli.map_cmd", "map_app"),
+    "dead-letters": ("floorwatch.cli.dead_letters", "dead_letters_app"),
 }
 """Commands with commands of their own."""
 
@@ -64,7 +65,7 @@ GROUPS: dict[str, tuple[str, str]] = {
 PANELS: dict[str, tuple[str, ...]] = {
     "Start": ("up", "demo", "simulate"),
     "Look": ("table", "forecast", "whatif", "quality", "people", "scorecard", "roster", "audits"),
-    "Explain a number": ("why", "facts", "explain"),
+    "Explain a number": ("why", "facts", "explain", "dead-letters"),
     "Alerts": (
         *("incidents", "ack", "silence", "snooze", "escalate", "assign", "comment", "link", "merge", "unmerge"),
         *("oncall", "maintenance", "alerts", "notifications", "rules"),

@@ -50,8 +50,15 @@ class ClusterSession:
 
         return self.settings.kafka.topic_prefix + EVENTS
 
-    def run(self, work: Callable[[EventLog], Awaitable[T]]) -> T:
+    def _name(self, topic: str | None) -> str:
+        return self.topic if topic is None else self.settings.kafka.topic_prefix + topic
+
+    def run(self, work: Callable[[EventLog], Awaitable[T]], topic: str | None = None) -> T:
         """Open the log, do the work, close it. Exits with a message if that is not possible.
+
+        Args:
+            work: What is done with it.
+            topic: Short name of another topic to open in place of that of events.
 
         Raises:
             typer.Exit: 1 without broker, log or row; 3 where the log does not reach back far enough.
@@ -64,7 +71,7 @@ class ClusterSession:
 
         async def go() -> T:
             await check_kafka(self.settings)
-            async with open_log(kafka_settings(self.settings), self.topic) as log:
+            async with open_log(kafka_settings(self.settings), self._name(topic)) as log:
                 return await work(log)
 
         tell_behind(self.stack)
