@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -90,7 +91,13 @@ class Scripted:
 
 
 @contextmanager
-def scripted(*script: Answering | Reply, answering: Answering = accepted, port: int = 0) -> Iterator[Scripted]:
+def scripted(
+    *script: Answering | Reply,
+    answering: Answering = accepted,
+    port: int = 0,
+    certificate: tuple[Path, Path] | None = None,
+) -> Iterator[Scripted]:
+    """Run a gateway that answers by a script, by TLS where there is a certificate (and its key)."""
     gateway = Scripted(script=list(script), answering=answering)
 
     class Handler(BaseHTTPRequestHandler):
@@ -120,7 +127,11 @@ def scripted(*script: Answering | Reply, answering: Answering = accepted, port: 
             return
 
     with Server(("127.0.0.1", port), Handler) as server:
-        gateway.url = f"http://127.0.0.1:{server.server_port}"
+        gateway.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
+        if certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
