@@ -17,6 +17,7 @@ from streams.models.timestamps import BadTimestamp, parse_rfc3339_ms
 UNREADABLE_LETTER = "unreadable_letter"
 """Code of a record that is no dead letter; it is shown, not passed over."""
 
+_MARK = b"replayed|"
 _MOST_SOURCES = 1000
 _SHOWN_SOURCES = 3
 
@@ -136,6 +137,11 @@ def _source(key: str, value: str) -> str:
     return said if isinstance(said, str) else ""
 
 
+def replay_mark(key: str) -> bytes:
+    """Return the key of the mark, a record without a value, that says: what this letter is of was sent again."""
+    return _MARK + key.encode()
+
+
 @dataclass(frozen=True)
 class LetterFilter:
     """Which letters are meant; None asks nothing.
@@ -200,14 +206,19 @@ class LetterGroup:
         more = len(self.sources) - len(most)
         return ", ".join(name or "no source" for name, _ in most) + (f" and {more} more" if more else "")
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as an object for ``--json``."""
+    def as_json(self, replayed: int = 0) -> dict[str, Any]:
+        """Return it as an object for ``--json``.
+
+        Args:
+            replayed: How many of them were sent again.
+        """
         one = self.latest
         return {
             "stage": one.stage,
             "code": one.code,
             "field": one.field,
             "letters": self.letters,
+            "replayed": replayed,
             "first": rfc3339(self.first_ms) if self.first_ms >= 0 else None,
             "last": rfc3339(one.at_ms) if one.at_ms >= 0 else None,
             "sources": dict(self.sources.most_common()),
@@ -227,25 +238,29 @@ class LetterBox:
         wanted: Which letters are meant.
         most: How many are kept whole.
         groups: By stage, code and field.
+        replayed: Keys of letters whose record was sent again, whether they are meant or not.
     """
 
     wanted: LetterFilter
     most: int = 0
     groups: dict[tuple[str, str, str | None], LetterGroup] = field(default_factory=dict)
-    _seen: set[int] = field(default_factory=set)
+    replayed: set[str] = field(default_factory=set)
+    _seen: dict[int, tuple[str, str, str | None]] = field(default_factory=dict)
     _newest: list[tuple[int, int, Letter]] = field(default_factory=list)
 
     def take(self, key: bytes, value: bytes) -> None:
         """Take the next record of the topic."""
+        if key.startswith(_MARK) and not value:
+            self.replayed.add(key[len(_MARK) :].decode("utf-8", "replace"))
+            return
         digest = hash(key)
         if digest in self._seen:
             return
         one = letter_of(key, value)
         if not self.wanted.takes(one):
             return
-        self._seen.add(digest)
-        group = self.groups.setdefault((one.stage, one.code, one.field), LetterGroup(one))
-        group.take(one)
+        reason = self._seen[digest] = (one.stage, one.code, one.field)
+        self.groups.setdefault(reason, LetterGroup(one)).take(one)
         heapq.heappush(self._newest, (one.at_ms, len(self._seen), one))
         if len(self._newest) > self.most:
             heapq.heappop(self._newest)
@@ -254,6 +269,12 @@ class LetterBox:
     def letters(self) -> int:
         """How many there are."""
         return sum(one.letters for one in self.groups.values())
+
+    def replayed_of(self, group: LetterGroup) -> int:
+        """Return how many letters of a group were sent again."""
+        one = group.latest
+        wanted = (one.stage, one.code, one.field)
+        return sum(self._seen.get(hash(key.encode())) == wanted for key in self.replayed)
 
     def by_number(self) -> list[LetterGroup]:
         """Return the groups, those with most letters first."""

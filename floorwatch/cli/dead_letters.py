@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from floorwatch.cli.options import ConfigOption, JsonLinesOption, VarOption, pas
 from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import say, say_json, say_lines
 from streams.core.formatting import plural
+from streams.models.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,9 +43,9 @@ def list_(
     found = _read(_filter(code, stage, source, since), 0, config, var)
     for one in found.by_number():
         if as_json:
-            say_json(one.as_json())
+            say_json(one.as_json(found.replayed_of(one)))
         else:
-            say_lines(_group_lines(one))
+            say_lines(_group_lines(one, found.replayed_of(one)))
     _end(found, as_json, "Look at one reason with `floorwatch dead-letters show --code CODE`.")
 
 
@@ -65,9 +67,37 @@ def show(
         if as_json:
             say_json(one.as_json())
         else:
-            say_lines(_letter_lines(one))
+            say_lines(_letter_lines(one, again=one.key in found.replayed))
     more = found.letters - len(found.newest())
     _end(found, as_json, f"{plural(more, 'older letter')} not shown; --limit shows more." if more else "")
+
+
+@dead_letters_app.command("replay")
+def replay(
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="A letter's key, or its start.")] = None,
+    code: CodeOption = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent again.")] = False,
+    config: ConfigOption = None,
+    var: VarOption = None,
+) -> None:
+    """Send records that intake refused again, once their cause is mended; each counts once, however often this runs."""
+    from floorwatch.cli.cluster_session import open_session
+    from floorwatch.cli.dead_letters_replay import MOST_LETTERS, NotSent, replay, report_lines
+    from floorwatch.cli.operator_actions import journal_of
+
+    wanted = _filter(code, None, source, since, key)
+    session = open_session(config, var)
+    found = session.run(lambda log: _box(log, wanted, MOST_LETTERS), DEAD_LETTERS)
+    journal = journal_of(session.settings, session.stack)
+    try:
+        done = asyncio.run(replay(session.settings, found, journal, dry_run=dry_run))
+    except NotSent as fault:
+        say(f"{fault}. Run it again: nothing counts twice.", err=True)
+        raise typer.Exit(1) from None
+    say_lines(report_lines(done, dry_run=dry_run))
+    _end(found, False, "")
 
 
 def _filter(
@@ -79,20 +109,21 @@ def _filter(
 
 
 def _read(wanted: LetterFilter, most: int, config: Path | None, var: Path | None) -> LetterBox:
+    from floorwatch.cli.cluster_session import open_session
+
+    return open_session(config, var).run(lambda log: _box(log, wanted, most), DEAD_LETTERS)
+
+
+async def _box(log: EventLog, wanted: LetterFilter, most: int) -> LetterBox:
     """Read the whole topic and return what is meant of it."""
     from floorwatch.analysis.dead_letters import LetterBox
-    from floorwatch.cli.cluster_session import open_session
-    from streams.models.topics import DEAD_LETTERS
 
-    async def work(log: EventLog) -> LetterBox:
-        box = LetterBox(wanted, most)
-        for partition in log.partitions:
-            async for records in log.read(await log.extent(partition)):
-                for one in records:
-                    box.take(one.key or b"", one.value or b"")
-        return box
-
-    return open_session(config, var).run(work, DEAD_LETTERS)
+    box = LetterBox(wanted, most)
+    for partition in log.partitions:
+        async for records in log.read(await log.extent(partition)):
+            for one in records:
+                box.take(one.key or b"", one.value or b"")
+    return box
 
 
 def _end(found: LetterBox, as_json: bool, hint: str) -> None:
@@ -102,22 +133,23 @@ def _end(found: LetterBox, as_json: bool, hint: str) -> None:
         say(hint, err=True)
 
 
-def _group_lines(group: LetterGroup) -> list[str]:
+def _group_lines(group: LetterGroup, replayed: int) -> list[str]:
     one = group.latest
     when = _when(one.at_ms) if group.letters == 1 else f"{_when(group.first_ms)} to {_when(one.at_ms)}"
     place = f" at {one.field}" if one.field else ""
     return [
         f"{group.letters:>9,}  {one.code}{place}, by {one.stage or 'nobody'}: {group.named_sources()}",
-        f"{'':>11}{when}",
+        f"{'':>11}{when}{f'; {replayed:,} sent again' if replayed else ''}",
         f"{'':>11}{one.reason}",
         f"{'':>11}→ {one.hint}",
         "",
     ]
 
 
-def _letter_lines(one: Letter) -> list[str]:
+def _letter_lines(one: Letter, *, again: bool) -> list[str]:
+    place, sent = f" at {one.field}" if one.field else "", "; sent again" if again else ""
     lines = [
-        f"{_when(one.at_ms)}  {one.code}{f' at {one.field}' if one.field else ''}, by {one.stage or 'nobody'}",
+        f"{_when(one.at_ms)}  {one.code}{place}, by {one.stage or 'nobody'}{sent}",
         f"    key     {one.key}",
         f"    source  {one.source or 'no source'}",
     ]

@@ -14,6 +14,7 @@ from streams.core.records import Record
 
 _POLL_RECORDS = 20_000
 _POLL_MS = 1000
+_POLLS = 3
 
 
 class NoLog(RuntimeError):
@@ -61,6 +62,25 @@ class EventLog:
             return Extent(partition, begin, end, final=True)
         last: int = (await self._consumer.end_offsets([place]))[place]
         return Extent(partition, begin, last)
+
+    async def record_at(self, partition: int, offset: int) -> Record | None:
+        """Return one record; None where the broker no longer has it, or never had.
+
+        Args:
+            partition: Its partition.
+            offset: Its offset.
+        """
+        place = TopicPartition(self.topic, partition)
+        if partition not in self.partitions or offset < (await self._consumer.beginning_offsets([place]))[place]:
+            return None
+        self._consumer.assign([place])
+        self._consumer.seek(place, offset)
+        for _ in range(_POLLS):  # no end to go by: the embedded broker answers it too low
+            polled = await self._consumer.getmany(place, timeout_ms=_POLL_MS, max_records=1)
+            for found in polled.values():
+                for r in found:
+                    return Record(r.offset, r.timestamp, r.key, r.value) if r.offset == offset else None
+        return None
 
     async def read(self, extent: Extent) -> AsyncGenerator[list[Record], None]:
         """Yield the records of a partition in batches, up to the end it had at the first fetch.

@@ -209,7 +209,7 @@ DEAD_LETTER = Format(
     "command line, people",
     "member format, once there is a version 2",
     "fields are only ever added; readers pass over those they do not know",
-    "1.1: removed",
+    "1.1: removed; a key replayed|KEY without a value says that the record of letter KEY was sent again",
     1,
 )
 BASELINE = Format(
