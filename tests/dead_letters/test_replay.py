@@ -172,7 +172,7 @@ def test_letters_to_replay_are_chosen(bootstrap: str) -> None:
 def test_of_an_embedded_stack_records_go_through_its_journal(bootstrap: str, tmp_path: Path) -> None:
     """Its broker begins anew from there."""
     before = raw_records(bootstrap)
-    kafka = {"brokers": bootstrap, "partitions": PARTITIONS, "idempotent_producer": False}
+    kafka = {"brokers": [bootstrap], "partitions": PARTITIONS, "idempotent_producer": False}
     settings = FloorwatchConfig.model_validate({"kafka": kafka})
 
     async def go() -> list[str]:
