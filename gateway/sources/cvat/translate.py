@@ -105,11 +105,12 @@ class _Work:
         self.context = context
         self.out = Translation()
 
-    def problem(self, code: str, where: str | None, reason: str) -> None:
+    def problem(self, code: str, where: str | None, reason: str, hint: str | None = None) -> None:
         parts = {name: (self.hook.get(name) or {}).get("id") for name in ("job", "issue")}
         about = {name: one for name, one in parts.items() if one is not None}
         summary = {"action": self.hook["action"], "id": next(iter(about.values()), None), **about}
-        self.out.problems.append(WebhookProblem(code, where, reason, summary))
+        more = {} if hint is None else {"hint": hint}
+        self.out.problems.append(WebhookProblem(code, where, reason, summary, **more))
 
     # -- what comes ----------------------------------------------------------------------------------------------
 
@@ -139,7 +140,10 @@ class _Work:
                 f"job {job} had been handed over before this gateway first heard of it (or longer ago than "
                 "gateway.memory_ttl_s), so nobody here knows by whom; that hand-over is not counted"
             )
-            self.problem("unknown_hand_over", "$.job.stage", reason)
+            hint = (
+                "nothing, if it was handed over before the webhook was made; else send a label.submitted event for it"
+            )
+            self.problem("unknown_hand_over", "$.job.stage", reason, hint)
         self._settle(job, held, make)
 
     def issue_seen(self) -> None:
