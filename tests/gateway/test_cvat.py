@@ -69,6 +69,7 @@ def test_every_fixture_is_accounted_for() -> None:
     assert left == []
     assert EXPECTED.keys() <= met
     assert [one["code"] for one in bench.dead] == ["unknown_hand_over", "no_assignee", "unknown_type"]
+    assert ["label.submitted" in one["hint"] for one in bench.dead] == [True, True, False]
     labels = [one["data"] for one in bench.events if kind(one) == "label.submitted"]
     assert [(one["labeler_id"], one["queue"], one["values"]) for one in labels] == [
         ("cvat:roads:ann", "road signs", []),

@@ -191,10 +191,9 @@ class _Work:
         for one in works:
             if one.who is None and one.at_us not in held["unassigned"]:
                 held["unassigned"] = [*held["unassigned"], one.at_us]
-                reason = (
-                    f"job {job} was handed over and assigned to nobody, so no labeller is known; assign jobs in CVAT"
-                )
-                self.problem("no_assignee", "$.job.assignee", reason)
+                reason = f"job {job} was handed over and assigned to nobody, so no labeller is known"
+                hint = "assign jobs in CVAT before work begins; for this one send a label.submitted event if it counts"
+                self.problem("no_assignee", "$.job.assignee", reason, hint)
         labelled = any(one["stands"] and one["kind"] == "label" for one in held["given"].values())
         if held["deleted"] and held["created"] and not held["cancelled"] and not labelled:
             held["cancelled"] = True
