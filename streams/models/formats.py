@@ -250,8 +250,8 @@ TOOL_STATE = Format(
     "member format, once there is a version 2",
     "webhooks wait in the spool, and /readyz says why",
     "1.1: what an annotation's audit was; 1.2: digests of what is no choice (ADR 59); 1.3: its latest save, copies, reviews (ADR 63); "
-    "1.4: lives of ids, labels a task wants",
-    4,
+    "1.4: lives of ids, labels a task wants; 1.5: open tasks of projects",
+    5,
 )
 SPOOL = Format(
     "a webhook in the spool",

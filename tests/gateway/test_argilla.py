@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from floorwatch.settings.review import faults
 from floorwatch.settings.schema import FloorwatchConfig
 from gateway.settings import GatewaySettings
-from gateway.sources.argilla import dataset_index
+from gateway.sources import page_index
 from gateway.sources.argilla.read import redact
 from gateway.sources.argilla.translate import IGNORED
 from gateway.sources.registry import TOOLS, ToolSections
@@ -246,7 +246,7 @@ def dataset_deleted() -> dict[str, Any]:
 
 
 def test_a_deleted_dataset_cancels_the_records_it_still_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_index, "PAGE_RECORDS", 2)
+    monkeypatch.setattr(page_index, "PAGE_RECORDS", 2)
     hooks = [record("created", at, f"rec-{at}") for at in range(7)]
     hooks += [record("deleted", 10, "rec-1"), record("deleted", 11, "rec-6"), dataset_deleted(), dataset_deleted()]
     bench, said = run_hooks(*hooks)
@@ -257,8 +257,8 @@ def test_a_deleted_dataset_cancels_the_records_it_still_has(monkeypatch: pytest.
 
 
 def test_a_dataset_with_more_records_than_are_remembered_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_index, "PAGE_RECORDS", 1)
-    monkeypatch.setattr(dataset_index, "MOST_PAGES", 2)
+    monkeypatch.setattr(page_index, "PAGE_RECORDS", 1)
+    monkeypatch.setattr(page_index, "MOST_PAGES", 2)
     bench, _ = run_hooks(*[record("created", at, f"rec-{at}") for at in range(3)], dataset_deleted())
     assert [one["code"] for one in bench.dead] == ["too_many_records"]
     assert len([one for one in bench.events if "task.cancelled" in one["type"]]) == 2
@@ -289,7 +289,7 @@ def test_what_is_no_webhook_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_how_webhooks_fall_into_batches_changes_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one batch, what a webhook needs may have been left by the one before it, or stand in a record named by another."""
-    monkeypatch.setattr(dataset_index, "PAGE_RECORDS", 2)
+    monkeypatch.setattr(page_index, "PAGE_RECORDS", 2)
     rng = random.Random(seed)
     hooks: list[dict[str, Any]] = []
     for at in range(40):

@@ -12,6 +12,7 @@ from gateway.sources.base import TranslationContext
 from gateway.sources.fields import LabelerDims
 from gateway.sources.label_studio.read import distill
 from gateway.sources.label_studio.settings import LabelStudioSettings
+from gateway.sources.label_studio.tool import LABEL_STUDIO
 from gateway.sources.label_studio.translate import lookups, translate
 from gateway.webhooks import BadWebhook, Remembered
 from streams.models.acceptance import Refusal, parse_event
@@ -34,7 +35,9 @@ class Tool:
     def says(self, hook: dict[str, Any]) -> list[Any]:
         self.received_ms += 1
         context = TranslationContext(self.source, self.received_ms, self.settings)
-        seen = {key: self.tool_state[key] for key in lookups(hook, context) if key in self.tool_state}
+        seen: dict[str, Remembered] = {}
+        for _ in range(LABEL_STUDIO.lookup_rounds):
+            seen = {key: self.tool_state[key] for key in lookups(hook, context, seen) if key in self.tool_state}
         found = translate(hook, seen, context)
         self.tool_state.update(found.remember)
         self.problems += found.problems
@@ -382,7 +385,7 @@ def test_any_part_of_a_webhook_may_be_anything(data: st.DataObject) -> None:
             break
     context = TranslationContext("label-studio/x", NOW_MS, SETTINGS)
     try:
-        seen = {key: {} for key in lookups(hook, context)}
+        seen = {key: {} for key in lookups(hook, context, {})}
         assert isinstance(seen, dict)
         translate(hook, {}, context)
     except BadWebhook as fault:

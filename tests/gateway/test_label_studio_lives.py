@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.sources import page_index
 from gateway.sources.label_studio.settings import LabelStudioSettings
 from tests.gateway.harness import fixture
 from tests.gateway.test_label_studio import Tool, at, change, choices, kind
@@ -230,3 +231,54 @@ def test_decisions_of_projects_with_several_category_controls_name_the_control(
     assert (audit.data.verdict, audit.data.error_class) == ("incorrect", "false_positive"), (
         "safe values have no control"
     )
+
+
+# -- deleted projects ----------------------------------------------------------------------------------------------
+
+GONE = {"action": "PROJECT_DELETED", "project": {"id": 1}}
+
+
+def test_a_deleted_project_cancels_its_open_tasks_and_leaves_those_that_are_complete() -> None:
+    tool = Tool()
+    tasks = [task("10.0", number) for number in (1, 2, 3, 4)]
+    tool.says(created(*tasks))
+    tool.says(created(task("10.0", 9, project=2)))
+    tool.says(annotated({**tasks[0], "total_annotations": 1}, "11.0"))
+    tool.says({"action": "TASKS_DELETED", "tasks": [{"id": 2}], "project": {"id": 1}})
+    events = tool.says(GONE)
+    assert [(kind(event), event.subject) for event in events] == [
+        ("task.cancelled", "ls-1-3"),
+        ("task.cancelled", "ls-1-4"),
+    ]
+    assert {event.data.reason for event in events} == {"the project was deleted in the tool"}
+    assert tool.says(GONE) == []
+    assert tool.problems == []
+
+
+def test_a_project_that_comes_after_it_under_its_id_has_tasks_of_its_own() -> None:
+    tool = Tool()
+    tool.says(created(task("10.0", 1), task("10.0", 2)))
+    tool.says(GONE)
+    tool.says(created(task("20.0", 1)))
+    assert subjects(tool.says(GONE)) == ["ls-1-1-2"]
+
+
+def test_tasks_that_were_first_seen_with_a_label_are_of_the_project_too() -> None:
+    tool = Tool()
+    tool.says(annotated({**task("10.0", overlap=2), "total_annotations": 1}, "11.0"))
+    assert subjects(tool.says(GONE)) == ["ls-1-5"]
+
+
+def test_a_project_of_several_pages_is_cancelled_whole_and_one_that_is_too_large_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(page_index, "PAGE_RECORDS", 2)
+    tool = Tool()
+    tool.says(created(*(task("10.0", number) for number in range(1, 6))))
+    tool.says(created(task("10.0", 6)))
+    tool.says(annotated({**task("10.0", 3), "total_annotations": 1}, "11.0"))
+    assert subjects(tool.says(GONE)) == [f"ls-1-{number}" for number in (1, 2, 4, 5, 6)]
+    monkeypatch.setattr(page_index, "MOST_PAGES", 1)
+    tool.says(created(*(task("20.0", number) for number in (1, 2, 3))))
+    assert subjects(tool.says(GONE)) == ["ls-1-1-2", "ls-1-2-2"]
+    assert [problem.code for problem in tool.problems] == ["too_many_tasks"]

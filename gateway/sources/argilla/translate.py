@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.sources.argilla import dataset_index
+from gateway.sources import page_index
 from gateway.sources.argilla.events import EventMaker
 from gateway.sources.argilla.read import time_of
 from gateway.sources.argilla.response import ResponseMapping
@@ -47,7 +47,7 @@ def lookups(hook: Webhook, seen: Mapping[str, Remembered], context: TranslationC
     keys = [key] if key is not None else []
     if dataset is not None:
         known = seen.get(key) if key is not None else None
-        keys += dataset_index.keys(context.source, dataset, seen, known, whole=hook["action"] == "dataset.deleted")
+        keys += page_index.keys(context.source, dataset, seen, known, whole=hook["action"] == "dataset.deleted")
     return keys
 
 
@@ -120,7 +120,7 @@ class _Work:
         if known is not None:
             return record, {**known, "responses": dict(known["responses"])}
         dataset = need(self.hook.get("dataset"), "id", f"{place}.dataset")
-        page, changed = dataset_index.entered(self.context.source, dataset, record, self.seen)
+        page, changed = page_index.entered(self.context.source, dataset, record, self.seen)
         self.out.remember.update(changed)
         return record, {"dataset": dataset, "page": page, "created": False, "deleted_us": None, "responses": {}}
 
@@ -154,26 +154,26 @@ class _Work:
         self._event(self._maker(record).task_cancelled())
         self._remember(record, {**held, "deleted_us": self._micros()})
         seen = {**self.seen, **self.out.remember}
-        self.out.remember.update(dataset_index.left(self.context.source, held, record, seen))
+        self.out.remember.update(page_index.left(self.context.source, held, record, seen))
 
     def dataset_deleted(self) -> None:
         """Cancel every record of the dataset that was seen here: Argilla does not tell of each."""
         dataset = need(self.hook.get("dataset"), "id", "$.data")
-        index = dataset_index.index_of(self.context.source, dataset, self.seen)
+        index = page_index.index_of(self.context.source, dataset, self.seen)
         if index["deleted_us"] is not None:
             self.out.ignored = "the dataset's records are cancelled already"
             return
-        for record in dataset_index.records(self.context.source, dataset, self.seen):
+        for record in page_index.records(self.context.source, dataset, self.seen):
             self._event(self._maker(record).task_cancelled())
         if index["full"]:
             reason = (
-                f"the deleted dataset had more than {dataset_index.MOST_RECORDS} records; those after them are not "
+                f"the deleted dataset had more than {page_index.MOST_RECORDS} records; those after them are not "
                 "cancelled; send a task.cancelled event for each"
             )
             self.problem("too_many_records", "$.data.id", reason)
         elif not self.out.events:
             self.out.ignored = "no record of the deleted dataset counts here"
-        key = dataset_index.index_key(self.context.source, dataset)
+        key = page_index.index_key(self.context.source, dataset)
         self.out.remember[key] = {**index, "deleted_us": self._micros()}
 
     # -- responses -----------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ LABEL_STUDIO = Tool(
     "Label Studio",
     None,
     redact,
-    lambda hook, _, context: lookups_of(hook, context),
+    lookups_of,
     translate_distilled,
+    lookup_rounds=2,
 )

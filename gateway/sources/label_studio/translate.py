@@ -7,11 +7,14 @@ so both are remembered. The label remembered as the original is always the label
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.sources import page_index
 from gateway.sources.base import TranslationContext
+from gateway.sources.label_studio import projects
 from gateway.sources.label_studio.annotation import AnnotationMapping, copy_audit_id, is_older
 from gateway.sources.label_studio.due import BadDueTime
 from gateway.sources.label_studio.events import Maker, annotation_key, project_id, review_key, task_key
@@ -20,16 +23,16 @@ from gateway.sources.label_studio.review import review_withdrawn, reviewed, revi
 from gateway.sources.label_studio.tasks import generation_of, instant, labels_needed, with_life
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem, labels_wanted
 
-_IGNORED = ("PROJECT_", "LABEL_LINK_")
+_IGNORED = ("PROJECT_CREATED", "PROJECT_UPDATED", "LABEL_LINK_")
 
 
-def lookups(payload: Hook, context: TranslationContext) -> list[str]:
-    """Return the keys of the tool state that ``translate`` reads for a webhook."""
-    return lookups_of(distill(payload, context.settings), context)
+def lookups(payload: Hook, context: TranslationContext, seen: Mapping[str, Remembered]) -> list[str]:
+    """Return the keys of the tool state that ``translate`` reads for a webhook, given what is known so far."""
+    return lookups_of(distill(payload, context.settings), seen, context)
 
 
-def lookups_of(hook: Hook, context: TranslationContext) -> list[str]:
-    """Return the keys of memory that ``translate_distilled`` reads."""
+def lookups_of(hook: Hook, seen: Mapping[str, Remembered], context: TranslationContext) -> list[str]:
+    """Return the keys of memory that ``translate_distilled`` reads, given what is known so far."""
     keys = [task_key(context.source, one.get("id")) for one in hook["tasks"] or ()]
     for one in hook["annotations"] or ():
         keys.append(annotation_key(context.source, one.get("id")))
@@ -40,6 +43,7 @@ def lookups_of(hook: Hook, context: TranslationContext) -> list[str]:
     for one in hook.get("reviews") or ():
         keys.append(review_key(context.source, one.get("id")))
         keys.append(annotation_key(context.source, reviewed_annotation(one, hook)))
+    keys += projects.keys(context.source, hook, seen)
     return list(dict.fromkeys(keys))
 
 
@@ -86,8 +90,10 @@ class _Work:
         self.context = context
         self.seen = seen
         self.out = Translation()
+        self.now = ChainMap(self.out.remember, dict(seen))
         self.received = datetime.fromtimestamp(context.received_ms / 1000, UTC)
         self.handlers: dict[str, Callable[[], None]] = {
+            "PROJECT_DELETED": self._project_deleted,
             "TASKS_CREATED": lambda: self._each("tasks", self._task_created),
             "TASKS_DELETED": lambda: self._each("tasks", self._task_deleted),
             "ANNOTATION_CREATED": lambda: self._each("annotations", self._annotation),
@@ -146,7 +152,6 @@ class _Work:
     def _task_created(self, task: dict[str, Any], place: str) -> None:
         task_id = need(task, "id", place)
         time = time_of(task, "created_at", place)
-        key = task_key(self.context.source, task_id)
         maker = self._maker({}, task, task_id)
         self._unreadable_due(maker, task, place)
         self.out.events.append(maker.task_created(time))
@@ -154,8 +159,42 @@ class _Work:
         record = with_life(known, maker.project, task["created_at"], maker.generation)
         if maker.generation == record["generation"] and "wanted" not in record:
             record = {**record, "wanted": labels_wanted(task.get("overlap"))}
-        if record != known:
-            self.out.remember[key] = record
+        self._remember_life(maker, known, record)
+
+    def _remember_life(self, maker: Maker, known: Remembered | None, record: Remembered) -> None:
+        """Remember a task; one that is new is entered among the open tasks of its project."""
+        if record == known:
+            return
+        source = self.context.source
+        new = known is None or record["generation"] != known["generation"]
+        if new and maker.project == projects.project_of(self.hook):
+            page, changed = projects.entered(source, maker.project, maker.task_id, maker.generation, self.now)
+            self.out.remember.update(changed)
+            record = {**record, "page": page}
+        self.out.remember[task_key(source, maker.task_id)] = record
+
+    def _leave(self, record: Remembered, task_id: Any) -> None:
+        self.out.remember.update(projects.left(self.context.source, record, task_id, self.now))
+
+    def _project_deleted(self) -> None:
+        """Cancel the open tasks of the project that were seen here: Label Studio tells of none."""
+        source = self.context.source
+        project = need(self.hook.get("project") or {}, "id", "$.project")
+        for task_id, generation in projects.open_tasks(source, project, self.now):
+            maker = self._maker({"project": project}, None, task_id)
+            maker.generation = generation
+            self.out.events.append(maker.task_cancelled(self.received, "the project was deleted in the tool"))
+        full = projects.is_full(source, project, self.now)
+        if not self.out.events and not full:
+            self.out.ignored = "no open task of the deleted project is known here"
+            return
+        if full:
+            reason = (
+                f"the deleted project had more than {page_index.MOST_RECORDS} tasks; those after them are not cancelled; send a "
+                "task.cancelled event for each that is open"
+            )
+            self._problem("too_many_tasks", "$.project.id", reason, {})
+        self.out.remember.update(projects.emptied(source, project))
 
     def _known_task(self, task_id: Any) -> Remembered | None:
         key = task_key(self.context.source, task_id)
@@ -186,6 +225,7 @@ class _Work:
         self.out.events.append(maker.task_cancelled(datetime.fromtimestamp(deleted_ms / 1000, UTC)))
         record = known or {"project": project, "created_at": None, "generation": 1}
         self.out.remember[key] = {**record, "deleted_ms": deleted_ms}
+        self._leave(record, task_id)
 
     # -- annotations ---------------------------------------------------------------------------------------------
 
@@ -226,8 +266,7 @@ class _Work:
         known = self._known_task(maker.task_id)
         if task is not None:
             record = with_life(known, maker.project, task.get("created_at"), maker.generation)
-            if record != known:
-                self.out.remember[task_key(self.context.source, maker.task_id)] = record
+            self._remember_life(maker, known, record)
 
     def _tell_wanted(self, maker: Maker, task: dict[str, Any] | None, annotation: dict[str, Any], place: str) -> None:
         """Tell how many labels the task wants where that has changed: by skips under IGNORE_SKIPPED, or another overlap."""
@@ -239,6 +278,9 @@ class _Work:
         if maker.generation != known["generation"] or known.get("wanted") == 0 or (before and changed < before):
             return
         wanted = labels_needed(task, self.hook.get("project") or {})
+        total = task.get("total_annotations")
+        if type(total) is int and total >= wanted:
+            self._leave(known, maker.task_id)
         if wanted == known.get("wanted", labels_wanted(task.get("overlap"))):
             return
         at = time_of(annotation, "updated_at" if "updated_at" in annotation else "created_at", place)

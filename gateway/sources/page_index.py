@@ -1,4 +1,4 @@
-"""Which records a dataset has, in pages: Argilla deletes a dataset with one webhook, and names none of its records."""
+"""Which records a dataset has, in pages: some tools delete a whole dataset with one webhook, and name none of its records."""
 
 from __future__ import annotations
 
@@ -62,6 +62,12 @@ def entered(
         page, held = page + 1, {"records": [], "taken": 0}
     changed = {"records": [*held["records"], record], "taken": held["taken"] + 1}
     return page, {index_key(source, dataset): {**index, "pages": page}, _page_key(source, dataset, page): changed}
+
+
+def fresh(source: str, dataset: Any) -> dict[str, Remembered]:
+    """Return the index of a dataset without records."""
+    index = {"pages": 1, "full": False, "deleted_us": None}
+    return {index_key(source, dataset): index, _page_key(source, dataset, 1): {"records": [], "taken": 0}}
 
 
 def left(source: str, held: Remembered, record: str, seen: Mapping[str, Remembered]) -> dict[str, Remembered]:
