@@ -63,6 +63,22 @@ def next_told(policy: RoutingPolicy, facts: RotaFacts, incident: Incident, now_m
     return sorted(found, key=lambda one: (far + 1 if one.at_ms is None else max(one.at_ms, now_ms), one.what != "tier"))
 
 
+def is_tier_left(policy: RoutingPolicy, incident: Incident) -> bool:
+    """Tell whether one of the routes of an incident has a tier of escalation that it has not told yet.
+
+    Args:
+        policy: The configuration.
+        incident: The incident.
+    """
+    subject = Subject.of(incident)
+    for match in routes_of(policy, subject):
+        done = told_tier(incident, group_id(match.route, subject))
+        steps = steps_of(policy, match.route, policy.rule_tiers.get(incident.rule, ()))
+        if any(step.number > max(done, 0) for step in steps):
+            return True
+    return False
+
+
 def _tier(
     policy: RoutingPolicy, facts: RotaFacts, incident: Incident, match: Match, least_ms: int
 ) -> Iterator[NextTelling]:

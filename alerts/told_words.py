@@ -9,6 +9,7 @@ from alerts.deliveries import Delivery
 from alerts.dues import NO_TIER
 from alerts.next_told import NextTelling
 from alerts.notice import Target
+from alerts.view import instant_ms
 
 Words = Callable[[int], str]
 """A time in ms in words."""
@@ -42,6 +43,30 @@ def held_lines(record: Mapping[str, Any], titles: Mapping[str, str], words: Word
         who = ", ".join(name.removeprefix("channel:") for name in hold.get("receivers") or []) or "everybody"
         lines.append(f"{who}: {reason}")
     return lines
+
+
+def nobody_words(record: Mapping[str, Any]) -> str:
+    """Return what stands for who was told where nobody was: ``nobody yet``, or who took it before."""
+    holder = record.get("machine", {}).get("acknowledged_by")
+    return f"nobody: {holder} had it before anybody was told" if holder else "nobody yet"
+
+
+def woken_words(record: Mapping[str, Any], words: Words) -> str:
+    """Return when and why an incident's last snooze has ended; empty without one, or while it lasts.
+
+    Args:
+        record: The incident.
+        words: Says a time.
+    """
+    machine = record.get("machine", {})
+    at_ms = machine.get("woken_ms")
+    if at_ms is None or machine.get("snooze"):
+        return ""
+    ends = [
+        instant_ms(act["until"]) for act in record.get("acts") or () if act["what"] == "snooze" and act.get("until")
+    ]
+    worse = " because it became worse" if ends and at_ms < ends[-1] else ""
+    return f"snooze ended {words(at_ms)}{worse}"
 
 
 def reason_words(why: str, by: str, when: str) -> str:

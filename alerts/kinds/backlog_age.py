@@ -21,7 +21,7 @@ from streams.core.formatting import duration, plural
 
 
 class BacklogAgeRule(Rule):
-    """Fires when the oldest open task is older than ``target`` (a duration)."""
+    """Fires when the oldest open task is older than ``target`` (a duration), counted from the begin of the minute of its creation."""
 
     tables_read: ClassVar[tuple[str, ...]] = ("sla",)
     kind: Literal["backlog_age"]

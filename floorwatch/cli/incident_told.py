@@ -45,9 +45,25 @@ def told_words(deliveries: Sequence[Delivery]) -> str:
 def who_words(record: dict[str, Any], deliveries: Sequence[Delivery], titles: Mapping[str, str]) -> str:
     """Return in short who was told, else what holds the message back."""
     held = held_lines(record, titles)
+    if not deliveries and not held and not record.get("told"):
+        return nobody_words(record)
     if deliveries or not held:
         return told_words(deliveries)
     return f"nobody yet: {held[0].partition(': ')[2]}"
+
+
+def nobody_words(record: Mapping[str, Any]) -> str:
+    """Return what stands for who was told where nobody was."""
+    from alerts import told_words
+
+    return told_words.nobody_words(record)
+
+
+def woken_words(record: Mapping[str, Any]) -> str:
+    """Return when and why an incident's last snooze has ended, with times of the reader's zone; empty without one."""
+    from alerts import told_words
+
+    return told_words.woken_words(record, local_instant)
 
 
 def held_lines(record: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:

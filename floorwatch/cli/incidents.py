@@ -14,7 +14,15 @@ from config.nearest import choices
 from floorwatch.cli import options
 from floorwatch.cli.act_words import act_lines
 from floorwatch.cli.incident_records import read_incidents, read_look, read_pending, start_of
-from floorwatch.cli.incident_told import deliveries_by_incident, held_lines, titles_of, told_lines, who_words
+from floorwatch.cli.incident_told import (
+    deliveries_by_incident,
+    held_lines,
+    nobody_words,
+    titles_of,
+    told_lines,
+    who_words,
+    woken_words,
+)
 from floorwatch.cli.options import ConfigOption, JsonLinesOption, RedisOption, RedisPrefixOption, VarOption
 from floorwatch.cli.parsing import hand_down
 from floorwatch.cli.pending import pending_hint, pending_lines
@@ -300,7 +308,12 @@ def whole(
     lines += ["What people did:", *acts] if acts else []
     told = [f"  {line}" for line in told_lines(record, deliveries)]
     held = [f"  {line}" for line in held_lines(record, titles or {})]
-    return [*lines, "Who was told:", *(told or ["  nobody yet"]), *(["Who was not told:", *held] if held else [])]
+    return [
+        *lines,
+        "Who was told:",
+        *(told or [f"  {nobody_words(record)}"]),
+        *(["Who was not told:", *held] if held else []),
+    ]
 
 
 def evidence_words(record: Mapping[str, Any]) -> str:
@@ -322,6 +335,7 @@ def state_words(record: dict[str, Any]) -> str:
         words.append(f"silenced until {local_instant(machine['silenced_until_ms'])}")
     if machine.get("snooze"):
         words.append(f"snoozed until {local_instant(machine['snooze']['until_ms'])}")
+    words += [woken] if (woken := woken_words(record)) else []
     if record.get("merged_into") and state != "resolved":
         words.append(f"merged into {record['merged_into'][:12]}")
     if record.get("owner"):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from msgspec import structs
@@ -36,6 +37,7 @@ REQUEST_S = 15.0
 """For a whole request, its body and the broker's answer included."""
 
 _FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 20
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Probe = Callable[[], Awaitable[tuple[str, ...]]]
@@ -158,13 +160,17 @@ async def _bounded(request: web.Request) -> bytes:
 
 
 async def _given(request: web.Request) -> Given:
-    if request.content_type != _FORM:
+    packed = request.headers.get("Content-Encoding", "identity").lower() != "identity"
+    if packed or request.content_type != _FORM:
         raise web.HTTPUnsupportedMediaType
     try:
-        fields: Any = await request.post()
+        text = (await request.read()).decode(request.charset or "utf-8")
+        fields = dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS))
     except (UnicodeDecodeError, LookupError):  # LookupError: a charset that nobody knows
         raise BadForm("The form is not UTF-8") from None
-    name, span, note = (str(fields.get(field, "")) for field in ("by", "for", "note"))
+    except ValueError:
+        raise BadForm(f"The form has more than {_MOST_FIELDS} fields") from None
+    name, span, note = (fields.get(field, "") for field in ("by", "for", "note"))
     return Given(name, span, note, every="all" in fields)
 
 

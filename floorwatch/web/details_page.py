@@ -15,7 +15,7 @@ from alerts.next_told import next_told
 from alerts.oncall.policy import RotaFacts
 from alerts.routing.policy import RoutingPolicy
 from alerts.text import runbook_words
-from alerts.told_words import held_lines, next_lines, told_sentences
+from alerts.told_words import held_lines, next_lines, nobody_words, told_sentences
 from alerts.view import instant_ms
 from floorwatch.web.behind import Behind
 from floorwatch.web.note_pages import act_lines
@@ -103,7 +103,9 @@ def _who_has_it(record: Mapping[str, Any], now_ms: int, zone: str) -> str:
 
 def told(record: Mapping[str, Any], behind: Behind, zone: str) -> tuple[str, ...]:
     """Return who was told, a line each, the last first; that nobody was, where it is so."""
-    lines = told_sentences(record, behind.deliveries, lambda at_ms: instant(at_ms, zone=zone))[::-1] or ["Nobody yet."]
+    lines = told_sentences(record, behind.deliveries, lambda at_ms: instant(at_ms, zone=zone))[::-1]
+    nobody = nobody_words(record)
+    lines = lines or [f"{nobody[0].upper()}{nobody[1:]}."]
     return (*lines, *(() if behind.known else ("Whether it was delivered cannot be read now.",)))
 
 

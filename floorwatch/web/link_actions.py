@@ -10,8 +10,10 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from alerts.codec import incident_of
 from alerts.incident import Act, Via, incident_key
 from alerts.links import Claim, doer
+from alerts.next_told import is_tier_left
 from alerts.plain_text import TextFault, comment_text, one_line
 from alerts.routing.policy import RoutingPolicy
 from floorwatch.replay.task_look import TaskLook
@@ -31,6 +33,7 @@ from floorwatch.web.told_together import (
     with_others,
 )
 from streams.core.formatting import UTC_ZONE
+from streams.core.records import CONTENT_ERRORS
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +156,8 @@ class LinkActions:
             record, done = await self._look(claim, name)
             if (later := await self._later(claim, record)) is not None:
                 return replaced_page(about(claim, later, self._zone_of(claim.receiver)), later)
-            page = page_of(claim, record, done, self._clock_ms(), self._zone_of(claim.receiver))
+            zone, left = self._zone_of(claim.receiver), self._tier_left(claim, record)
+            page = page_of(claim, record, done, self._clock_ms(), zone, tier_left=left)
             if record is None or not page.button:
                 return page if page.status != 200 else None  # nothing to do, or it is done: the page says so
             if wanted.note and done is not None and (done.note, done.by) == (wanted.note, wanted.by):
@@ -182,7 +186,16 @@ class LinkActions:
         if claim.purpose == "tasks" and record is not None:
             seen = await self._seen(record)
             return tasks_page(about(claim, record, zone), record, seen, self._task_url, zone)
-        return page_of(claim, record, done, now_ms, zone)
+        return page_of(claim, record, done, now_ms, zone, tier_left=self._tier_left(claim, record))
+
+    def _tier_left(self, claim: Claim, record: dict[str, Any] | None) -> bool:
+        """Tell whether an escalation would find somebody to tell; True also where that is not known here."""
+        if claim.purpose != "escalate" or record is None or self._policy is None:
+            return True
+        try:
+            return is_tier_left(self._policy, incident_of(record))
+        except CONTENT_ERRORS:
+            return True
 
     async def _told(self, claim: Claim) -> list[MessageIncident]:
         """Return the incidents that the message of a link told its receiver of, its own among them. Raises StoreAway."""

@@ -26,7 +26,13 @@ _FURTHER: tuple[tuple[str, LinkPurpose], ...] = (
 
 
 def page_of(
-    claim: Claim, record: Mapping[str, Any] | None, done: LinkAct | None, now_ms: int, zone: str = UTC_ZONE
+    claim: Claim,
+    record: Mapping[str, Any] | None,
+    done: LinkAct | None,
+    now_ms: int,
+    zone: str = UTC_ZONE,
+    *,
+    tier_left: bool = True,
 ) -> Page:
     """Return the page of a link that is good.
 
@@ -36,6 +42,7 @@ def page_of(
         done: What was done by this link, or about the same question, before.
         now_ms: Wall time.
         zone: IANA name of the reader's zone.
+        tier_left: Whether its escalation has a tier that was not told yet.
     """
     if claim.purpose == "check":
         return Page("This link works", "done", ("It was signed with a key that these pages know.",))
@@ -61,7 +68,7 @@ def page_of(
     if claim.purpose == "ack":
         return _ack(shown, record, done, now_ms, zone)
     if claim.purpose == "escalate":
-        return escalate_page(shown, record, done, now_ms, zone)
+        return escalate_page(shown, record, done, now_ms, zone, tier_left=tier_left)
     return _silence(shown, record, done, now_ms, zone)
 
 

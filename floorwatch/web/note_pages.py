@@ -67,8 +67,10 @@ def replaced_page(shown: Page, later: Mapping[str, Any]) -> Page:
     return structs.replace(page, status=409)
 
 
-def escalate_page(shown: Page, record: Mapping[str, Any], done: LinkAct | None, now_ms: int, zone: str) -> Page:
-    """Return the page of a link that has the next tier told now; again a minute after it was used."""
+def escalate_page(
+    shown: Page, record: Mapping[str, Any], done: LinkAct | None, now_ms: int, zone: str, *, tier_left: bool = True
+) -> Page:
+    """Return the page of a link that has the next tier told now; again a minute after it was used, while a tier is left."""
     machine = record.get("machine", {})
     asked, tier = int(machine.get("asked_tier", 0)), int(machine.get("tier", 0))
     if into := record.get("merged_into"):
@@ -85,6 +87,10 @@ def escalate_page(shown: Page, record: Mapping[str, Any], done: LinkAct | None, 
         late = [] if done is None else waits(done, record, now_ms)
         return with_words(shown, "Escalated", "done", *said, *(late or ["The next tier is told within seconds."]))
     holder = machine.get("acknowledged_by")
+    if not tier_left:
+        who = f"{holder} has it." if holder else "Nobody has it yet."
+        lines = (*said, f"All tiers of its escalation were told. Nothing was done. {who}")
+        return with_words(shown, "Nobody is left to tell", "done", *lines)
     return with_words(
         shown,
         "Tell the next tier now?",

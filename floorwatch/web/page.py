@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from alerts.links import Claim, LinkPurpose
+from alerts.told_words import woken_words
 from alerts.view import instant_ms
 from floorwatch.web.links_store import LinkAct
 from streams.core.formatting import instant, printable
@@ -148,4 +149,5 @@ def state_words(record: Mapping[str, Any], zone: str) -> str:
         words.append(f"silenced until {instant(machine['silenced_until_ms'], zone=zone)}")
     if machine.get("snooze"):
         words.append(f"snoozed until {instant(machine['snooze']['until_ms'], zone=zone)}")
+    words += [woken] if (woken := woken_words(record, lambda at_ms: instant(at_ms, zone=zone))) else []
     return ", ".join(words)

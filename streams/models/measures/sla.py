@@ -144,7 +144,10 @@ sla.show(
     Computed(int | None),
     Column("oldest open", 80, spare=3),
     Series("oldest_open_task_age_seconds", "Age of the oldest open task."),
-    Meaning("Age of the oldest of them."),
+    Meaning(
+        "Age of the oldest of them, from the begin of the minute in which it was created; of the quarter of an hour after "
+        "3 hours, of the hour after 2 days. So it is never too small, and at most that much too large."
+    ),
 )
 sla.show(
     "open_as_of",
