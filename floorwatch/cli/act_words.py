@@ -7,7 +7,7 @@ from typing import Any
 
 from alerts.view import instant_ms
 from floorwatch.output.reader_zone import local_instant
-from streams.core.formatting import printable
+from streams.core.formatting import printable, printable_words
 
 _WHAT = {
     "owner": "assigned",
@@ -37,8 +37,10 @@ def act_lines(act: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
     if way := _WAYS.get(str(act.get("via"))):
         words += f", by {way}"
     first, *more = str(act.get("note") or "").splitlines() or [""]
-    head = f"  {local_instant(instant_ms(act['at']))}  {printable(words)}" + (f": {printable(first)}" if first else "")
-    return [head, *(f"    {printable(line)}" for line in more)]
+    head = f"  {local_instant(instant_ms(act['at']))}  {printable(words)}" + (
+        f": {printable_words(first)}" if first else ""
+    )
+    return [head, *(f"    {printable_words(line)}" for line in more)]
 
 
 def _object(what: str, target: str, titles: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from alerts.view import instant_ms
 from floorwatch.web.behind import Behind
 from floorwatch.web.note_pages import act_lines
 from floorwatch.web.page import Page, PagePart, at_words
-from streams.core.formatting import duration, instant, printable, times_in
+from streams.core.formatting import duration, instant, printable, printable_words, times_in
 
 _ALWAYS: tuple[tuple[str, LinkPurpose], ...] = (
     ("Write a comment", "comment"),
@@ -79,7 +79,7 @@ def details_page(
         tone="show",
         further=(*(_LIVE if live else ()), *_ALWAYS, *(_TASKS if record.get("examples") else ())),
         sections=tuple(
-            PagePart(printable(one.title), tuple(printable(line) for line in one.lines))
+            PagePart(printable(one.title), tuple(printable_words(line) for line in one.lines))
             for one in sections
             if one.lines
         ),

@@ -11,7 +11,7 @@ from alerts.links import Claim, LinkPurpose
 from alerts.told_words import woken_words
 from alerts.view import instant_ms
 from floorwatch.web.links_store import LinkAct
-from streams.core.formatting import instant, printable
+from streams.core.formatting import instant, printable, printable_words
 
 LATE_MS = 60_000
 """An action that an incident does not show after this time waits for a worker."""
@@ -87,7 +87,7 @@ def with_words(
     return Page(
         title=printable(title),
         tone=tone,
-        lines=tuple(printable(line) for line in lines),
+        lines=tuple(printable_words(line) for line in lines),
         incident=shown.incident,
         severity=shown.severity,
         facts=shown.facts,

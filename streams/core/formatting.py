@@ -153,25 +153,23 @@ def plural(count: int, noun: str) -> str:
 _LOOK_EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
 """Characters that Unicode calls letters or symbols and that show nothing."""
 
+
 _JOINED = re.compile("(?<=[^\x00-\x7f\u200c\u200d])[\u200c\u200d](?=[^\x00-\x7f\u200c\u200d])")
 
 
 def printable(text: str) -> str:
-    r"""Text without control characters and invisible characters, so that an id cannot control a terminal or hide.
+    """Text without control characters and invisible characters, so that an id cannot control a terminal or hide."""
+    return "".join(
+        char if char.isprintable() and char not in _LOOK_EMPTY else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
 
-    A joiner between two characters that are not ASCII stays: Persian spelling and emoji need it.
+
+def printable_words(text: str) -> str:
+    r"""What somebody wrote, as ``printable``; but a joiner between two characters that are not ASCII stays, for spelling and emoji.
 
     Example:
-        >>> printable("bpo\u200d-a")
-        'bpo�-a'
+        >>> printable_words("vendor\u200d-a \u0645\u06cc\u200c\u062e") == "vendor\ufffd-a \u0645\u06cc\u200c\u062e"
+        True
     """
-    if text.isprintable() and text.isascii():
-        return text
-    joined = _JOINED.sub("", text) if "\u200c" in text or "\u200d" in text else text
-    if joined.isprintable() and not any(char in joined for char in _LOOK_EMPTY):
-        return text
     kept = {found.start() for found in _JOINED.finditer(text)}
-    return "".join(
-        char if place in kept or (char.isprintable() and char not in _LOOK_EMPTY) else "\N{REPLACEMENT CHARACTER}"
-        for place, char in enumerate(text)
-    )
+    return "".join(char if place in kept else printable(char) for place, char in enumerate(text))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from alerts.acts import on_act
 from alerts.codec import encode_incident, incident_record
-from alerts.incident import Act, Incident, Snooze, Stamp
+from alerts.incident import Act, Incident, OperatorAction, Snooze, Stamp
 from alerts.text import title_of
 from floorwatch.cli import build, operator_actions
 from floorwatch.cli.act_words import act_lines
@@ -213,6 +213,12 @@ def test_an_incident_shows_all_that_was_done(floor: tuple[Say, list[Act]]) -> No
 def test_words_of_what_was_done() -> None:
     incident = structs.replace(opened(), snooze=Snooze(NOW_MS + 60_000, "page", -0.07))
     assert state_words(incident_record(incident, "")) == "open, snoozed until Mon 23 Nov 10:03 UTC"
+    asked = OperatorAction("snooze", "mei", NOW_MS, until_ms=NOW_MS + 120_000)
+    woken = structs.replace(incident, snooze=None, woken_ms=NOW_MS + 60_000, acts=(asked,))
+    said = "open, snooze ended Mon 23 Nov 10:03 UTC"
+    assert state_words(incident_record(woken, "")) == f"{said} because it became worse"
+    woken = structs.replace(woken, acts=(structs.replace(asked, until_ms=NOW_MS + 60_000),))
+    assert state_words(incident_record(woken, "")) == said
     act = {"what": "comment", "by": "a\x1bb", "at": "2026-11-23T10:02:00Z", "note": "one\n[bold]two", "via": "link"}
     assert act_lines(act, {}) == [
         "  Mon 23 Nov 10:02 UTC  commented by a\ufffdb, by a message's link: one",

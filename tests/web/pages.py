@@ -8,19 +8,22 @@ from typing import Any
 
 import aiohttp
 from aiohttp.test_utils import TestServer
+from msgspec import structs
 
 from alerts.codec import decode_input
 from alerts.incident import Act
 from alerts.links import LinkSigner
-from alerts.routing.policy import RoutingPolicy
+from alerts.routing.policy import RoutingPolicy, RuleTier
 from floorwatch.web.app import build_web_app
 from floorwatch.web.link_actions import LinkActions, LookAtTasks, NotWritten
 from floorwatch.web.links_store import RedisLinksStore
 from floorwatch.web.settings import WebSettings
+from streams.core.durations import seconds_to_ms
 from tests.alerts import incident_world
-from tests.alerts.incident_world import KEY, SIGNALS, World
+from tests.alerts.incident_world import KEY, SIGNALS, VENDOR, World
 from tests.alerts.machine import ROUTING
 
+RULE_TIERS = tuple(RuleTier(seconds_to_ms(tier.after), tier.route) for tier in VENDOR.escalate or ())
 KEYS = ("k" * 40, "old" * 20)
 NOTICE = f"{KEY}:open"
 SETTINGS = WebSettings.model_validate({"link_keys": "\n".join(KEYS), "url": "https://fw.example/x"})
@@ -86,7 +89,8 @@ def run(
             return world.now_ms
 
         store, zone = RedisLinksStore(world.redis, "f:"), "Asia/Kuala_Lumpur"
-        actions = LinkActions(store, append, clock, lambda _: zone, how, look, task_url)
+        known = how if how.rule_tiers else structs.replace(how, rule_tiers={VENDOR.name: RULE_TIERS})
+        actions = LinkActions(store, append, clock, lambda _: zone, known, look, task_url)
         server = TestServer(build_web_app(settings, actions, clock))
         async with server, aiohttp.ClientSession() as http:
             pages = Pages(world, http, str(server.make_url("/")))

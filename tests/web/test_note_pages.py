@@ -11,7 +11,7 @@ import pytest
 from alerts.incident import incident_key
 from alerts.links import Claim, read
 from alerts.plain_text import MOST_COMMENT
-from tests.alerts.incident_world import KEY
+from tests.alerts.incident_world import KEY, on
 from tests.alerts.machine import move, signal
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 from tests.web.pages import SETTINGS, Pages, run
@@ -124,7 +124,7 @@ def test_an_escalation_tells_the_next_tier_once(redis_url: str) -> None:
         await here.press(url)
         await here.world.wait(0.2)
         assert "Nobody is left to tell" in (await here.get(url))[1]
-        assert [act.what for act in here.acts()] == ["escalate"] * 4
+        assert [act.what for act in here.acts()] == ["escalate"] * 3
 
     run(redis_url, story)
 
@@ -144,6 +144,35 @@ def test_who_had_it_is_named_and_what_is_merged_is_escalated_elsewhere(redis_url
         status, said = await here.press(here.link("escalate"))
         assert (status, "It is merged into another" in said, key[:12] in said) == (200, True, True)
         assert len(here.acts()) == before
+
+    run(redis_url, story)
+
+
+def test_where_no_tier_is_left_an_escalation_changes_nothing(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        for minutes in (0, 16, 70):
+            await here.world.put(on(minutes))
+            await here.world.wait(minutes or 1)
+        assert (await here.world.shown())["machine"]["tier"] == 2
+        await here.press(here.link("ack", "person:mei"))
+        await here.world.turn()
+        for status, said in (await here.get(here.link("escalate")), await here.press(here.link("escalate"))):
+            assert (status, "Nobody is left to tell" in said) == (200, True)
+            assert "All tiers of its escalation were told. Nothing was done. mei has it." in said
+        await here.world.turn()
+        assert (await here.world.shown())["state"] == "acknowledged"
+        assert [act.what for act in here.acts()] == ["ack"]
+
+    run(redis_url, story)
+
+
+def test_a_comment_keeps_the_joiners_of_its_spelling(redis_url: str) -> None:
+    words = "\U0001f937\u200d\u2640\ufe0f \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+
+    async def story(here: Pages) -> None:
+        assert words in (await here.press(here.link("comment"), note=words))[1]
+        await here.world.turn()
+        assert words in (await here.get(here.link("details")))[1]
 
     run(redis_url, story)
 

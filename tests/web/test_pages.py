@@ -186,10 +186,30 @@ def test_an_action_that_no_worker_comes_to_says_so(redis_url: str) -> None:
 )
 def test_a_form_that_cannot_be_read_is_refused(redis_url: str, kind: str) -> None:
     async def story(here: Pages) -> None:
-        async with here.http.post(here.link("ack"), data=b"by=\xff\xfe\x00", headers={"Content-Type": kind}) as answer:
-            assert answer.status == 400
-            assert "The form is not UTF-8" in await answer.text()
+        for body in (b"by=\xff\xfe\x00", b"by=%ff%fe"):
+            async with here.http.post(here.link("ack"), data=body, headers={"Content-Type": kind}) as answer:
+                assert answer.status == 400
+                assert "The form is not UTF-8" in await answer.text()
         assert here.acts() == []
+
+    run(redis_url, story)
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate", "br", "zstd", "nonsense"])
+def test_a_packed_form_is_refused(redis_url: str, packing: str) -> None:
+    async def story(here: Pages) -> None:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": packing}
+        async with here.http.post(here.link("ack"), data=b"\x1f\x8b\x08zzz", headers=headers) as answer:
+            assert answer.status in (400, 415), await answer.text()
+        assert here.acts() == []
+
+    run(redis_url, story)
+
+
+def test_a_form_of_many_fields_is_refused(redis_url: str) -> None:
+    async def story(here: Pages) -> None:
+        status, said = await here.press(here.link("ack"), **{f"f{n}": "" for n in range(30)})
+        assert (status, "The form has more than 20 fields" in said) == (400, True)
 
     run(redis_url, story)
 
