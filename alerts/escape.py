@@ -20,19 +20,21 @@ _MENTION = re.compile(r"@(?=\S)|(?<=<)(?=[!@#])")
 ``<#C1>``."""
 _ADDRESS = re.compile(r"(?<=:)(?=//)|(?i:(?<=\bwww)(?=\.))|(?i:(?<=mailto)(?=:))")
 """Where a chat or mail program would make a link."""
+_ENCODED = re.compile(r"=(?=\?)")
+"""Where an encoded word of RFC 2047 would begin. Mail libraries decode it in a subject, line ends and all: a name could write headers."""
 _MARKDOWN = re.compile(r"([\\`*_~\[\]<>#|!{}&])")
 """Parentheses are no part of it: they make a link only behind a bracket, which is. Some receivers show the backslash."""
 
 
 def chat_text(text: str) -> str:
-    """Return text for a receiver that shows plain text, and looks for mentions and addresses in it.
+    """Return text for a receiver that shows plain text, and looks for mentions, addresses and encoded words in it.
 
     Example:
         >>> chat_text("@everyone").replace(chr(0x200B), "·")
         '@·everyone'
     """
     text = _MENTION.sub(lambda found: found.group() + _BREAK, printable(text))
-    return _ADDRESS.sub(_BREAK, text)
+    return _ADDRESS.sub(_BREAK, _ENCODED.sub(f"={_BREAK}", text))
 
 
 def markdown_text(text: str) -> str:

@@ -53,6 +53,8 @@ def web_base(text: str) -> str:
     """Return the address before a path, ending in a slash, or nothing. Raises PydanticCustomError if it is not a web address."""
     if text and not re.fullmatch(r"https?://[^\s/]\S*", text):
         _refuse('"{text}" is not a web address', "write e.g. https://grafana.example.net", text=text)
+    if "?" in text or "#" in text:
+        _refuse('"{text}" has a ? or a #', "write the address up to there: paths are put behind it", text=text)
     return text if not text or text.endswith("/") else text + "/"
 
 
@@ -61,9 +63,9 @@ def task_address(text: str) -> str:
     if not text:
         return text
     if not re.fullmatch(r"https?://[^\s/{}]\S*", text):
-        _refuse('"{text}" is not a web address', "write e.g. https://tool.example/tasks/{{task}}", text=text)
+        _refuse('"{text}" is not a web address', "write e.g. https://tool.example/tasks/{task}", text=text)
     if "{task}" not in text:
-        _refuse('"{text}" names no task', "write {{task}} where the task's id belongs", text=text)
+        _refuse('"{text}" names no task', "write {task} where the task's id belongs", text=text)
     return text
 
 

@@ -151,6 +151,8 @@ def _slack_route(settings: WebSettings, slack: SlackActions, clock_ms: Callable[
 
 async def _bounded(request: web.Request) -> bytes:
     """Return the body, which may be larger than a form's: Slack sends the whole message."""
+    if _is_packed(request):
+        raise web.HTTPUnsupportedMediaType
     found = b""
     async for chunk in request.content.iter_any():
         found += chunk
@@ -159,9 +161,12 @@ async def _bounded(request: web.Request) -> bytes:
     return found
 
 
+def _is_packed(request: web.Request) -> bool:
+    return request.headers.get("Content-Encoding", "identity").lower() != "identity"
+
+
 async def _given(request: web.Request) -> Given:
-    packed = request.headers.get("Content-Encoding", "identity").lower() != "identity"
-    if packed or request.content_type != _FORM:
+    if _is_packed(request) or request.content_type != _FORM:
         raise web.HTTPUnsupportedMediaType
     try:
         text = (await request.read()).decode(request.charset or "utf-8")

@@ -303,6 +303,8 @@ def test_the_signer_is_only_where_there_is_an_address_and_a_key() -> None:
         ({"link_keys": f"{'k' * 32}\nshort"}, "key 2 has fewer than 32 characters"),
         ({"link_keys": "\n"}, "there is no key in it"),
         ({"url": "fw.example", "link_keys": "k" * 32}, "is not a web address"),
+        ({"url": "https://fw.example/?a=b", "link_keys": "k" * 32}, r"has a \? or a #"),
+        ({"url": "https://fw.example/#c", "link_keys": "k" * 32}, r"has a \? or a #"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(given: dict[str, Any], said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from alerts.links import read
 from floorwatch.replay.task_look import TaskLine, TaskLook
@@ -112,6 +113,13 @@ def test_a_link_to_the_tasks_is_for_them_alone(redis_url: str) -> None:
             assert 'href="v1.' not in await answer.text()
 
     run(redis_url, story)
+
+
+def test_the_hint_is_what_can_be_written() -> None:
+    for url in ("tool.example", "https://tool.example/tasks"):
+        with pytest.raises(ValidationError) as refused:
+            WebSettings.model_validate({"task_url": url})
+        assert "{task}" in refused.value.errors()[0]["ctx"]["hint"].replace("{{task}}", "")
 
 
 @pytest.mark.parametrize("url", ["tool.example/{task}", "https://tool.example/tasks", "https://{task}.example/"])
