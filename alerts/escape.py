@@ -21,7 +21,8 @@ _MENTION = re.compile(r"@(?=\S)|(?<=<)(?=[!@#])")
 _ADDRESS = re.compile(r"(?<=:)(?=//)|(?i:(?<=\bwww)(?=\.))|(?i:(?<=mailto)(?=:))")
 """Where a chat or mail program would make a link."""
 _ENCODED = re.compile(r"=(?=\?)")
-"""Where an encoded word of RFC 2047 would begin. Mail libraries decode it in a subject, line ends and all: a name could write headers."""
+"""Where an encoded word of RFC 2047 would begin. The mail library decodes it in a subject, line ends and all: a name could write
+headers."""
 _MARKDOWN = re.compile(r"([\\`*_~\[\]<>#|!{}&])")
 """Parentheses are no part of it: they make a link only behind a bracket, which is. Some receivers show the backslash."""
 

@@ -151,8 +151,6 @@ def _slack_route(settings: WebSettings, slack: SlackActions, clock_ms: Callable[
 
 async def _bounded(request: web.Request) -> bytes:
     """Return the body, which may be larger than a form's: Slack sends the whole message."""
-    if _is_packed(request):
-        raise web.HTTPUnsupportedMediaType
     found = b""
     async for chunk in request.content.iter_any():
         found += chunk
@@ -161,12 +159,8 @@ async def _bounded(request: web.Request) -> bytes:
     return found
 
 
-def _is_packed(request: web.Request) -> bool:
-    return request.headers.get("Content-Encoding", "identity").lower() != "identity"
-
-
 async def _given(request: web.Request) -> Given:
-    if _is_packed(request) or request.content_type != _FORM:
+    if request.content_type != _FORM:
         raise web.HTTPUnsupportedMediaType
     try:
         text = (await request.read()).decode(request.charset or "utf-8")
@@ -224,6 +218,11 @@ async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse
         answer = _answer(Page(title, "sorry", lines, status=refusal.status))
         if "Allow" in refusal.headers:
             answer.headers["Allow"] = refusal.headers["Allow"]
+        return answer
+    except web.RequestPayloadError:
+        why = "It is not packed as its Content-Encoding says, or it ended early."
+        answer = _answer(Page("This request cannot be read", "sorry", (why, "Send it again."), status=400))
+        answer.force_close()
         return answer
     except ConnectionError:
         raise
