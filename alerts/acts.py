@@ -114,7 +114,8 @@ def _moved(incident: Incident, act: Act) -> Incident | None:
     """Return what an action changes that is for live incidents; None: there is nothing to do."""
     match act.what:
         case "ack":
-            return structs.replace(incident, state="acknowledged", acknowledged_by=act.by)
+            # Who takes it answers who asked for the next tier.
+            return structs.replace(incident, state="acknowledged", acknowledged_by=act.by, asked_tier=0)
         case "snooze" if act.until_ms is not None:
             snooze = Snooze(act.until_ms, incident.severity, _gap(incident))
             return structs.replace(incident, snooze=snooze, woken_ms=None)

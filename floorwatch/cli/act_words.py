@@ -1,4 +1,4 @@
-"""What people did about an incident, as lines for people."""
+"""What people did about an incident, and its state, as lines for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerts.view import instant_ms
+from floorwatch.cli.incident_told import woken_words
 from floorwatch.output.reader_zone import local_instant
 from streams.core.formatting import printable, printable_words
 
@@ -52,3 +53,23 @@ def _object(what: str, target: str, titles: Mapping[str, str]) -> str:
         case "merge":
             return f" into {titles.get(target, target)}"
     return ""
+
+
+def state_words(record: dict[str, Any]) -> str:
+    """Return an incident's state and by whom: ``acknowledged by mei``, ``escalated, tier 2, silenced until …``."""
+    machine, state = record.get("machine", {}), str(record["state"])
+    words = [state]
+    if state == "acknowledged":
+        words = [f"{state} by {machine.get('acknowledged_by')}"]
+    words += [f"tier {machine['tier']}"] if machine.get("tier") else []
+    words += ["flapping"] if machine.get("flapping") else []
+    if machine.get("silenced_until_ms") is not None:
+        words.append(f"silenced until {local_instant(machine['silenced_until_ms'])}")
+    if machine.get("snooze"):
+        words.append(f"snoozed until {local_instant(machine['snooze']['until_ms'])}")
+    words += [woken] if (woken := woken_words(record)) else []
+    if record.get("merged_into") and state != "resolved":
+        words.append(f"merged into {record['merged_into'][:12]}")
+    if record.get("owner"):
+        words.append(f"owner {record['owner']}")
+    return ", ".join(words)

@@ -12,7 +12,7 @@ import typer
 
 from config.nearest import choices
 from floorwatch.cli import options
-from floorwatch.cli.act_words import act_lines
+from floorwatch.cli.act_words import act_lines, state_words
 from floorwatch.cli.incident_records import read_incidents, read_look, read_pending, start_of
 from floorwatch.cli.incident_told import (
     deliveries_by_incident,
@@ -21,7 +21,6 @@ from floorwatch.cli.incident_told import (
     titles_of,
     told_lines,
     who_words,
-    woken_words,
 )
 from floorwatch.cli.options import ConfigOption, JsonLinesOption, RedisOption, RedisPrefixOption, VarOption
 from floorwatch.cli.parsing import hand_down
@@ -321,26 +320,6 @@ def evidence_words(record: Mapping[str, Any]) -> str:
     from alerts.view import instant_ms
 
     return local_times_in(record["evidence"], instant_ms(record["updated_at"]))
-
-
-def state_words(record: dict[str, Any]) -> str:
-    """Return an incident's state and by whom: ``acknowledged by mei``, ``escalated, tier 2, silenced until …``."""
-    machine, state = record.get("machine", {}), str(record["state"])
-    words = [state]
-    if state == "acknowledged":
-        words = [f"{state} by {machine.get('acknowledged_by')}"]
-    words += [f"tier {machine['tier']}"] if machine.get("tier") else []
-    words += ["flapping"] if machine.get("flapping") else []
-    if machine.get("silenced_until_ms") is not None:
-        words.append(f"silenced until {local_instant(machine['silenced_until_ms'])}")
-    if machine.get("snooze"):
-        words.append(f"snoozed until {local_instant(machine['snooze']['until_ms'])}")
-    words += [woken] if (woken := woken_words(record)) else []
-    if record.get("merged_into") and state != "resolved":
-        words.append(f"merged into {record['merged_into'][:12]}")
-    if record.get("owner"):
-        words.append(f"owner {record['owner']}")
-    return ", ".join(words)
 
 
 def _at(text: str | None) -> str:

@@ -81,16 +81,17 @@ def escalate_page(
             f"Escalate that one: incident {str(into)[:12]} speaks for it. Nothing was done.",
         )
     said = [] if done is None else [f"{done.by}, {instant(done.at_ms, zone=zone)}."]
+    if not tier_left:
+        holder = machine.get("acknowledged_by")
+        who = f"{holder} has it." if holder else "Nobody has it yet."
+        lines = (*said, f"All tiers of its escalation were told, so nothing is done. {who}")
+        return with_words(shown, "Nobody is left to tell", "done", *lines)
     if asked > tier and any(hold.get("by") == NO_TIER for hold in record.get("held") or ()):
         return with_words(shown, "Nobody is left to tell", "done", *said, "The last tier of its escalation was told.")
     if asked > tier or (done is not None and (not shows(record, done) or now_ms - done.at_ms < LATE_MS)):
         late = [] if done is None else waits(done, record, now_ms)
         return with_words(shown, "Escalated", "done", *said, *(late or ["The next tier is told within seconds."]))
     holder = machine.get("acknowledged_by")
-    if not tier_left:
-        who = f"{holder} has it." if holder else "Nobody has it yet."
-        lines = (*said, f"All tiers of its escalation were told. Nothing was done. {who}")
-        return with_words(shown, "Nobody is left to tell", "done", *lines)
     return with_words(
         shown,
         "Tell the next tier now?",

@@ -56,6 +56,13 @@ def test_what_is_over_takes_notes_and_nothing_that_tells() -> None:
         assert len(acted(over, what).acts) == 1
 
 
+def test_who_takes_it_answers_who_asked_for_the_next_tier() -> None:
+    asked = acted(opened(), "escalate")
+    assert asked.asked_tier == 1
+    taken = acted(asked, "ack")
+    assert (taken.state, taken.asked_tier) == ("acknowledged", 0)
+
+
 # -- snooze -------------------------------------------------------------------------------------------------------------
 
 

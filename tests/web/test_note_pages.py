@@ -158,7 +158,7 @@ def test_where_no_tier_is_left_an_escalation_changes_nothing(redis_url: str) -> 
         await here.world.turn()
         for status, said in (await here.get(here.link("escalate")), await here.press(here.link("escalate"))):
             assert (status, "Nobody is left to tell" in said) == (200, True)
-            assert "All tiers of its escalation were told. Nothing was done. mei has it." in said
+            assert "All tiers of its escalation were told, so nothing is done. mei has it." in said
         await here.world.turn()
         assert (await here.world.shown())["state"] == "acknowledged"
         assert [act.what for act in here.acts()] == ["ack"]
