@@ -14,6 +14,8 @@ import pytest
 from floorwatch.sdk import AsyncEmitter, BadEvents, NotEmitted, SpoolFull
 from tests.sdk.scripted_gateway import GONE, QUICK, made, refusing, said, scripted
 
+pytestmark = pytest.mark.fixed_clock  # the emitter's thread waits with deadlines
+
 NOWHERE = "http://127.0.0.1:9"
 WAIT_S = 60.0
 

@@ -17,6 +17,8 @@ from streams.models.formats import NewerFormat
 from tests.sdk.scripted_gateway import GONE, QUICK, emitter, made, refusing, said, scripted
 from tests.waits import until_plain
 
+pytestmark = pytest.mark.fixed_clock  # the emitter's thread waits with deadlines
+
 NOWHERE = "http://127.0.0.1:9"
 WAIT_S = 60.0
 

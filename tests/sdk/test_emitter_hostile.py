@@ -19,6 +19,8 @@ from floorwatch.sdk.backoff import MAX_TOLD_S, told_wait_s, wait_s
 from tests.sdk.scripted_gateway import GONE, QUICK, Reply, accepted, emitter, made, said, scripted, talking
 from tests.waits import until_plain
 
+pytestmark = pytest.mark.fixed_clock  # the emitter's thread waits with deadlines
+
 WAIT_S = 60.0
 WHOLE = b'{"accepted":1,"rejected_count":0,"rejected":[]}'
 

@@ -11,7 +11,7 @@ from tests.sdk.scripted_gateway import GONE, QUICK, emitter, made, scripted
 from tests.support import require
 from tests.waits import until_plain
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fixed_clock]  # the emitter's thread waits with deadlines
 
 
 @pytest.fixture(scope="module")

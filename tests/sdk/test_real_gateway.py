@@ -26,7 +26,7 @@ from tests.gateway.test_process import Process, gateway
 from tests.sdk.scripted_gateway import GONE, Reply, accepted, scripted
 from tests.waits import until, until_plain
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fixed_clock]  # the emitter's thread waits with deadlines
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "sdk/examples"
