@@ -119,7 +119,10 @@ def _told_record(told: ToldReceiver) -> dict[str, Any]:
 
 def _hold_record(hold: Hold) -> dict[str, Any]:
     until = None if hold.until_ms is None else rfc3339(hold.until_ms)
-    return {**structs.asdict(hold), "receivers": list(hold.receivers), "until": until}
+    record = {**structs.asdict(hold), "receivers": list(hold.receivers), "until": until}
+    if not hold.after:
+        del record["after"]
+    return record
 
 
 def encode_incident(incident: Incident, title: str) -> bytes:

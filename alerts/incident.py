@@ -333,12 +333,15 @@ class Hold(Struct, frozen=True):
             has a name.
         until_ms: Wall time at which it ends; None where only an event ends it.
         receivers: Who is not told.
+        after: What maintenance kept them from being told before this did, in words as ``alerts.late.held_words`` has them; empty
+            where none did.
     """
 
     why: HoldReason
     by: str = ""
     until_ms: int | None = None
     receivers: tuple[str, ...] = ()
+    after: str = ""
 
 
 class Notify(Struct, frozen=True, tag="notify"):

@@ -19,7 +19,7 @@ from msgspec import Struct, field, structs
 from alerts.dues import Due, Scene, dues, next_digest_ms, told_now, with_told
 from alerts.incident import Hold, Incident, Stamp
 from alerts.inhibition import Voices
-from alerts.late import with_hold
+from alerts.late import held_words, with_hold
 from alerts.merging import ends_together, speaker
 from alerts.notice import IncidentGroup, Notice, Target, is_digest
 from alerts.routing.policy import Subject
@@ -108,7 +108,8 @@ def tell(
     if not on_log:
         undecided = {due.group: due for due in found if not due.early and due.group not in decided}
         _waiting(undecided, open_groups, told, groups, now_ms, stamp, out)
-    _holds(now, later, found, told, {**groups, **out.groups}, silent)
+    after = partial(held_words, scene, now_ms=now_ms)
+    _holds(now, later, found, told, {**groups, **out.groups}, silent, after)
     for key, one in now.items():
         if one is not before[key]:
             out.incidents[key] = structs.replace(one, stamp=stamp)
@@ -337,8 +338,9 @@ def _holds(
     told: Mapping[str, list[Due]],
     groups: Mapping[str, IncidentGroup],
     silent: Callable[[Incident], bool],
+    after: Callable[[Incident, str], str],
 ) -> None:
-    """Note in each incident who was not told, and why."""
+    """Note in each incident who was not told, and why; and what maintenance held it before."""
     held: dict[str, dict[Hold, list[str]]] = defaultdict(lambda: defaultdict(list))
     done = {(due.incident.key, one.receiver, due.kind) for some in told.values() for due in some for one in due.targets}
     seen = [*now.values(), *later]
@@ -353,7 +355,10 @@ def _holds(
         ]
         for name in left if due.targets else [""]:
             by = voices.holder(due.incident, name) if due.hold is None and due.kind == "opening" else None
-            held[due.incident.key][why if by is None else Hold("inhibited", by)].append(name)
+            why_now = why if by is None else Hold("inhibited", by)
+            if why_now.why != "maintenance":
+                why_now = structs.replace(why_now, after=after(due.incident, name))
+            held[due.incident.key][why_now].append(name)
     for key, one in now.items():
         new = tuple(
             structs.replace(why, receivers=tuple(dict.fromkeys(filter(None, names))))

@@ -137,12 +137,14 @@ def _lines(member: Member, reader: Reader) -> list[str]:
 
 def _was_held(member: Member, reader: Reader) -> str:
     """Return by which maintenance the step was held, and from when to when; empty where it was not."""
-    incident = member.incident
-    for told in reversed(incident.told_people):
-        if told.step == member.step and WAS_HELD in told.why:
-            said = told.why[told.why.index(WAS_HELD) :]
-            return f"Was {times_in(said, reader.zone, told.at_ms)}."
-    return ""
+    said = _held_words(member)
+    at_ms = max((told.at_ms for told in member.incident.told_people if told.step == member.step), default=0)
+    return f"Was {times_in(said, reader.zone, at_ms)}." if said else ""
+
+
+def _held_words(member: Member) -> str:
+    told = (one for one in reversed(member.incident.told_people) if one.step == member.step and WAS_HELD in one.why)
+    return next((one.why[one.why.index(WAS_HELD) :] for one in told), "")
 
 
 def _part(part: Contributor, *, over: bool) -> str:
@@ -204,7 +206,8 @@ def _lines_of_many(members: Sequence[Member], counts: Mapping[str, int]) -> list
                 incident = ranked[turn].incident
                 said = phrase_of(incident)
                 again = _still_open(ranked[turn]).lower() if ranked[turn].again else ""
-                named.append(", ".join(filter(None, (short(incident.scope, said), said.extra, again))))
+                held = _held_words(ranked[turn]).partition(" from ")[0]
+                named.append(", ".join(filter(None, (short(incident.scope, said), said.extra, again, held))))
         turn += 1
     more = max(len(about), counted(members, counts, about[0].what)) - len(named)
     return [*named, *([f"and {more:,} more"] if more else []), *others]

@@ -123,8 +123,8 @@ INCIDENT = Format(
     _STOPS,
     "2: told, clear and share_of of contributors, the version; 2.1: windows of any length, day and shift; 2.2: any kind (ADR 0033); "
     "2.3: figures; 3: who was told and who was not (ADR 0046); 3.1: every action with its way, owner, links, snooze, merge (ADR 0050); "
-    "3.2: held for a digest; 3.3: flapping",
-    3,
+    "3.2: held for a digest; 3.3: flapping; 3.4: what maintenance held before",
+    4,
 )
 SIGNAL = Format(
     "a signal, operator action or tick",

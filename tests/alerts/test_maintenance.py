@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from alerts.codec import incident_of
-from alerts.incident import Maintenance, Tick
+from alerts.incident import Maintenance, Tick, incident_key
 from alerts.maintenance import (
     MOST_MS,
     MOST_WINDOWS,
@@ -33,7 +33,7 @@ from floorwatch.cli.incident_told import held_lines, who_words
 from streams.models.timestamps import parse_rfc3339_ms
 from tests.alerts import incident_world
 from tests.alerts.incident_world import KEY, World, on, run
-from tests.alerts.machine import ROUTING
+from tests.alerts.machine import ROUTING, routing
 from tests.alerts.rows import MINUTE_MS, NOW_MS
 
 HOUR_MS = 60 * MINUTE_MS
@@ -217,6 +217,34 @@ def test_nobody_is_told_while_it_is_on_and_who_is_due_is_told_at_its_end(redis_u
         assert world.told == [("default", "open"), ("lead", "escalated-0-1")]
 
     run(redis_url, story)
+
+
+def test_what_waits_for_its_group_after_maintenance_says_both(redis_url: str) -> None:
+    other = {"scope": {"vendor": "bpo-b"}, "scope_key": "vendor=bpo-b"}
+
+    async def story(world: World) -> None:
+        await world.put(window("vendor=bpo-b", minutes=3))
+        await world.put(on(0), on(0, **other))
+        await world.turn()
+        assert world.told == [("default", "open")]
+        key = incident_key("the-rule", "vendor=bpo-b", 1)
+        for minutes in (2, 2):
+            await world.wait(minutes)
+        (hold,) = (await world.shown(key))["held"]
+        said = "held by maintenance move from Mon 23 Nov 10:02 UTC to Mon 23 Nov 10:05 UTC"
+        assert (hold["why"], hold["after"]) == ("grouping", said)
+        await world.restart()
+        await world.wait(1)
+        await world.wait(1)
+        shown = await world.shown(key)
+        assert [(told["step"], told["why"]) for told in shown["told"]] == [("open", f"route default, {said}")]
+        assert "Was held by maintenance move from" in " ".join(lines_of(shown, "open"))
+        members = [Member(incident_of(one), "open") for one in (await world.shown(), shown)]
+        lines = compose_members(members, Reader("Asia/Kuala_Lumpur")).lines
+        assert [line.endswith("held by maintenance move") for line in lines[:2]] == [False, True]
+
+    warn = incident_world.VENDOR.model_copy(update={"severity": "warn"})  # a page would not wait
+    run(redis_url, story, warn, how=routing(interval_ms=5 * MINUTE_MS))
 
 
 def test_what_ended_meanwhile_is_told_of_to_nobody_and_who_knew_hears_of_the_end_after_it(redis_url: str) -> None:
