@@ -25,6 +25,7 @@ from alerts.message.titles import (
     title_of_many,
     title_of_one,
     told_first,
+    where_words,
     worst,
 )
 from alerts.notice import is_digest
@@ -35,6 +36,8 @@ from streams.core.formatting import duration, plural, times_in
 from streams.core.window_names import window_ms
 
 _MOST_LINE, _MOST_DETAIL = 120, 400
+_NAMED, _MOST_NAMED = 3, 30
+"""Incidents that a line names of those that a message is not about, and characters of each."""
 _PARTS = 2
 """Contributors that a message names."""
 _KEY = 8
@@ -189,7 +192,7 @@ def _still_open(member: Member) -> str:
 def _lines_of_many(members: Sequence[Member], counts: Mapping[str, int]) -> list[str]:
     about = told_first(members)
     others = [
-        f"{word}: {count:,}"
+        f"{word}: {_named(members, what, count)}"
         for what, word in (("/again", "Still open"), ("/over", "Over"))
         if what != about[0].what and (count := counted(members, counts, what))
     ]
@@ -211,6 +214,15 @@ def _lines_of_many(members: Sequence[Member], counts: Mapping[str, int]) -> list
         turn += 1
     more = max(len(about), counted(members, counts, about[0].what)) - len(named)
     return [*named, *([f"and {more:,} more"] if more else []), *others]
+
+
+def _named(members: Sequence[Member], what: str, count: int) -> str:
+    """Return those of a message that it is not about, by name where they are few: ``bpo-b, hate``; ``12, among them hate, spam``."""
+    known = sorted((one.incident for one in members if one.what == what), key=lambda one: (one.kind, one.scope_key))
+    names = ", ".join(dict.fromkeys(where_words(one.scope, _MOST_NAMED) for one in known[:_NAMED]))
+    if not names:
+        return f"{count:,}"
+    return names if count <= min(_NAMED, len(known)) else f"{count:,}, among them {names}"
 
 
 def _details(member: Member, reader: Reader) -> list[str]:

@@ -92,7 +92,7 @@ def test_ends_and_reminders_wait_for_the_next_digest() -> None:
     assert made is not None
     note = notification(made)
     assert note.title.startswith("Digest: c: accuracy")
-    assert note.body.splitlines()[1:3] == ["Still open: 1", "Over: 1"]
+    assert note.body.splitlines()[1:3] == ["Still open: b", "Over: a"]
 
 
 def test_quiet_hours_over_its_time_delay_a_digest_and_do_not_swallow_it() -> None:

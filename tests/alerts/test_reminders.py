@@ -189,7 +189,7 @@ def test_a_message_tells_what_is_new_and_counts_what_is_still_open() -> None:
     assert note.title.startswith("a: accuracy 94%"), "what is new comes first, though others are worse"
     assert note.counts == {"accuracy_low": 1, "accuracy_low/again": 11, "accuracy_low/over": 1}
     message = compose(note, Reader())
-    assert message.lines[-2:] == ("Still open: 11", "Over: 1")
+    assert message.lines[-2:] == ("Still open: 11, among them q0, q1, q10", "Over: 1")
     assert (message.more, note.incident["key"]) == (3, A.key)
     floor.look(2 * HOUR)
     note = noted(floor, floor.notices[-1])

@@ -232,7 +232,11 @@ def test_several_incidents_are_one_message_that_names_the_worst() -> None:
 def test_members_that_are_over_are_counted_and_all_over_is_said() -> None:
     over = [Member(at_step(member.incident, "resolved-0"), "resolved-0") for member in many(3)]
     mixed = compose_members([*many(2), *over], KUL)
-    assert mixed.lines[-1] == "Over: 3"
+    assert mixed.lines[-1] == "Over: queue-0, queue-1, queue-2"
+    more = [Member(at_step(member.incident, "resolved-0"), "resolved-0") for member in many(12)]
+    assert compose_members([*many(2), *more], KUL).lines[-1] == "Over: 12, among them queue-0, queue-1, queue-10"
+    unnamed = compose_members(many(2), KUL, counts={"sla_attainment": 2, "sla_attainment/over": 7})
+    assert unnamed.lines[-1] == "Over: 7"
     assert mixed.state == "open"
     ended = compose_members(over, KUL)
     assert ended.state == "resolved"
