@@ -240,7 +240,7 @@ async def acts_of_every_kind(here: Floor, keys: dict[str, str]) -> None:
     async def all_there() -> bool:
         found = await here.incidents()
         kinds = [[act["what"] for act in found[vendor]["acts"]] for vendor in VENDORS]
-        return sum(map(len, kinds)) == 8
+        return sum(map(len, kinds)) == 9
 
     await until(all_there, "all acts", progress=here.same, process=here.up)
 
