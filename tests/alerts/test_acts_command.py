@@ -15,6 +15,7 @@ from alerts.incident import Act, Incident, OperatorAction, Snooze, Stamp
 from alerts.text import title_of
 from floorwatch.cli import build, operator_actions
 from floorwatch.cli.act_words import act_lines
+from floorwatch.cli.incident_told import who_words
 from floorwatch.cli.incidents import state_words, whole
 from tests.alerts.machine import opened
 from tests.alerts.rows import NOW_MS
@@ -213,6 +214,9 @@ def test_an_incident_shows_all_that_was_done(floor: tuple[Say, list[Act]]) -> No
 def test_words_of_what_was_done() -> None:
     incident = structs.replace(opened(), snooze=Snooze(NOW_MS + 60_000, "page", -0.07))
     assert state_words(incident_record(incident, "")) == "open, snoozed until Mon 23 Nov 10:03 UTC"
+    taken = incident_record(structs.replace(incident, state="acknowledged", acknowledged_by="mei", told_people=()), "")
+    assert who_words(taken, [], {}) == "nobody: mei had it before anybody was told"
+    assert who_words(incident_record(incident, ""), [], {}) == "nobody yet"
     asked = OperatorAction("snooze", "mei", NOW_MS, until_ms=NOW_MS + 120_000)
     woken = structs.replace(incident, snooze=None, woken_ms=NOW_MS + 60_000, acts=(asked,))
     said = "open, snooze ended Mon 23 Nov 10:03 UTC"
