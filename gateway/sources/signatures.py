@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1, sha256
 from typing import Literal
 
@@ -19,11 +19,19 @@ _MIN_SECRET_CHARS = 16
 _MOST_HEADER_CHARS = 1024
 
 
-def secrets_in(text: str) -> list[bytes]:
-    """Return the secrets of a text, one a line, each as its exact bytes.
+def _exact(line: str) -> bytes:
+    """Return a secret as its exact bytes."""
+    if len(line) < _MIN_SECRET_CHARS:
+        raise ValueError(f"has fewer than {_MIN_SECRET_CHARS} characters")
+    return line.encode()
+
+
+def secrets_in(text: str, key_of: Callable[[str], bytes] = _exact) -> list[bytes]:
+    """Return the secrets of a text, one a line.
 
     Args:
         text: Lines that begin with ``#`` and blank ones do not count. Several: while one is replaced.
+        key_of: Makes the key of a line; its ValueError says what is wrong with it (``is not base64``).
 
     Raises:
         ValueError: With a sentence that does not show the secret.
@@ -33,9 +41,10 @@ def secrets_in(text: str) -> list[bytes]:
         secret = line.strip()
         if not secret or secret.startswith("#"):
             continue
-        if len(secret) < _MIN_SECRET_CHARS:
-            raise ValueError(f"the secret in line {number} has fewer than {_MIN_SECRET_CHARS} characters")
-        found.append(secret.encode())
+        try:
+            found.append(key_of(secret))
+        except ValueError as fault:
+            raise ValueError(f"the secret in line {number} {fault}") from None
     if not found:
         raise ValueError("there is no secret in it")
     return found

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from gateway.sources.base import BadSignature, Signature
+from gateway.sources.signatures import secrets_in
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 
@@ -27,21 +28,17 @@ def secrets_of(text: str) -> list[bytes]:
     Raises:
         ValueError: With a sentence that does not show the secret.
     """
-    found: list[bytes] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        encoded = line.strip().removeprefix(_PREFIX)
-        if not encoded or encoded.startswith("#"):
-            continue
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
-            raise ValueError(f"the secret in line {number} is not base64") from None
-        if len(key) < _MIN_KEY_BYTES:
-            raise ValueError(f"the secret in line {number} has fewer than {_MIN_KEY_BYTES} bytes")
-        found.append(key)
-    if not found:
-        raise ValueError("there is no secret in it")
-    return found
+    return secrets_in(text, _key)
+
+
+def _key(line: str) -> bytes:
+    try:
+        key = base64.b64decode(line.removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+    if len(key) < _MIN_KEY_BYTES:
+        raise ValueError(f"has fewer than {_MIN_KEY_BYTES} bytes")
+    return key
 
 
 def check_head(headers: Mapping[str, str], now_ms: int, tolerance_s: float) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -15,7 +13,7 @@ from floorwatch.cli import build
 from streams.adapters.admin import create_topics
 from streams.models.topics import DEAD_LETTERS, topic_specs
 from tests.dead_letters.test_letters import LETTERS
-from tests.embedded.tansu import running_broker
+from tests.embedded.tansu import filled_broker
 
 pytestmark = pytest.mark.servers
 
@@ -24,12 +22,8 @@ PARTITIONS = 2
 
 @pytest.fixture(scope="module")
 def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        _, address = runner.run(stack.enter_async_context(running_broker(tmp_path_factory.mktemp("broker"))))
-        runner.run(_fill(address))
+    with filled_broker(tmp_path_factory.mktemp("broker"), _fill) as address:
         yield address
-        runner.run(stack.aclose())
 
 
 async def _fill(address: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from streams.models.refusal import Refusal
 from streams.models.topics import DEAD_LETTERS, RAW, topic_specs
 from tests.core.harness import CoreRun
 from tests.dead_letters.test_letters import of_webhook
-from tests.embedded.tansu import running_broker
+from tests.embedded.tansu import filled_broker
 
 pytestmark = pytest.mark.servers
 
@@ -54,12 +53,8 @@ RAWS = [event(0), event(1), event(2, labeler_id=""), event(3)]
 
 @pytest.fixture
 def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        _, address = runner.run(stack.enter_async_context(running_broker(tmp_path_factory.mktemp("broker"))))
-        runner.run(_fill(address))
+    with filled_broker(tmp_path_factory.mktemp("broker"), _fill) as address:
         yield address
-        runner.run(stack.aclose())
 
 
 async def _fill(address: str) -> None:

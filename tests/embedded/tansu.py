@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -24,6 +26,19 @@ async def running_broker(folder: Path, port: int = 0) -> AsyncIterator[tuple[Chi
         yield child, f"{LOOPBACK}:{port}"
     finally:
         await child.kill()
+
+
+@contextmanager
+def filled_broker(folder: Path, fill: Callable[[str], Coroutine[Any, Any, None]]) -> Iterator[str]:
+    """Run Tansu for tests that are not asynchronous, with what ``fill`` writes; yields ``host:port``."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        _, address = runner.run(stack.enter_async_context(running_broker(folder)))
+        try:
+            runner.run(fill(address))
+            yield address
+        finally:
+            runner.run(stack.aclose())
 
 
 async def read_topic(bootstrap: str, topic: str, partitions: int, count: int = 0) -> list[ConsumerRecord]:

@@ -21,7 +21,7 @@ from gateway.sources.argilla.read import redact
 from gateway.sources.argilla.translate import IGNORED
 from gateway.sources.registry import TOOLS, ToolSections
 from gateway.time_slices import SliceScheduler, TimeSlices
-from gateway.webhook_batch import PendingWebhook, keys_of, rounds_of, translate_all
+from gateway.webhook_batch import PendingWebhook
 from tests.gateway.argilla_hooks import (
     CAPTURED,
     RESPONSE,
@@ -37,6 +37,7 @@ from tests.gateway.argilla_hooks import (
     total,
 )
 from tests.gateway.harness import Bench
+from tests.gateway.parts import published
 from tests.waits import until
 
 CONTENT = ("naïve", "na\\u00efve", "apply the policy", "ext-0", "All policies", "first_name", "Harassment")
@@ -315,25 +316,10 @@ def test_how_webhooks_fall_into_batches_changes_nothing(seed: int, monkeypatch: 
     kept = asyncio.run(reduced())
     waiting = [PendingWebhook(number, "argilla/kul", number, hook) for number, hook in enumerate(kept, 1)]
 
-    def published(most: int) -> tuple[list[Any], dict[str, Any]]:
-        state: dict[str, Any] = {}
-        records: list[Any] = []
-        at = 0
-        while at < len(waiting):
-            some = waiting[at : at + rng.randint(1, most)]
-            at += len(some)
-            seen: dict[str, Any] = {}
-            for _ in range(rounds_of(some)):
-                seen |= {key: state[key] for key in keys_of(some, held, seen) if key in state}
-            batch = translate_all(some, seen, held)
-            state.update(batch.remember)
-            records += batch.records
-        return records, state
-
-    one_by_one = published(1)
+    one_by_one = published(waiting, held, 1, rng)
     assert len(one_by_one[0]) > 10
     for most in (3, 10, len(waiting)):
-        assert published(most) == one_by_one
+        assert published(waiting, held, most, rng) == one_by_one
 
 
 # -- configuration -----------------------------------------------------------------------------------------------

@@ -19,10 +19,11 @@ from gateway.sources.cvat import translate as cvat_translate
 from gateway.sources.cvat.read import redact
 from gateway.sources.cvat.translate import IGNORED
 from gateway.time_slices import SliceScheduler, TimeSlices
-from gateway.webhook_batch import PendingWebhook, keys_of, rounds_of, translate_all
+from gateway.webhook_batch import PendingWebhook
 from tests.gateway.argilla_hooks import tables, total
 from tests.gateway.cvat_hooks import MADE, SECRET, at, issue, job, post, replay, run_hooks, settings, signed, told
 from tests.gateway.harness import Bench
+from tests.gateway.parts import published
 from tests.waits import until
 
 CONTENT = ("stop sign", "First-", "Last-", "99.125", "secret-board", "cvat.example", "subset")
@@ -304,25 +305,10 @@ def test_how_webhooks_fall_into_batches_changes_nothing(seed: int) -> None:
     kept = asyncio.run(reduced())
     waiting = [PendingWebhook(number, "cvat/roads", number, hook) for number, hook in enumerate(kept, 1)]
 
-    def published(most: int) -> tuple[list[Any], dict[str, Any]]:
-        state: dict[str, Any] = {}
-        records: list[Any] = []
-        done = 0
-        while done < len(waiting):
-            some = waiting[done : done + rng.randint(1, most)]
-            done += len(some)
-            seen: dict[str, Any] = {}
-            for _ in range(rounds_of(some)):
-                seen |= {key: state[key] for key in keys_of(some, held, seen) if key in state}
-            batch = translate_all(some, seen, held)
-            state.update(batch.remember)
-            records += batch.records
-        return records, state
-
-    one_by_one = published(1)
+    one_by_one = published(waiting, held, 1, rng)
     assert len(one_by_one[0]) > 5
     for most in (3, 10, len(waiting)):
-        assert published(most) == one_by_one
+        assert published(waiting, held, most, rng) == one_by_one
 
 
 # -- configuration -----------------------------------------------------------------------------------------------

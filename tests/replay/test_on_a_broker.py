@@ -9,7 +9,6 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from streams.adapters.admin import create_topics
 from streams.core.time_text import rfc3339
 from streams.engine.log import KafkaLogWriter, ProducerRecord
 from streams.models.topics import EVENTS, PARTIALS, RAW, topic_specs
-from tests.embedded.tansu import running_broker
+from tests.embedded.tansu import filled_broker
 from tests.replay.memory import START_MS, MemoryLog, PlainRun, floor_log
 from tests.support import size
 
@@ -48,12 +47,8 @@ def plain_run(until_ms: int | None = None) -> PlainRun:
 @pytest.fixture(scope="module")
 def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker whose log of events holds ``logged()``, offset by offset."""
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        _, address = runner.run(stack.enter_async_context(running_broker(tmp_path_factory.mktemp("broker"))))
-        runner.run(_fill(address))
+    with filled_broker(tmp_path_factory.mktemp("broker"), _fill) as address:
         yield address
-        runner.run(stack.aclose())
 
 
 async def _fill(address: str) -> None:
