@@ -250,8 +250,8 @@ class _Gateway:
     async def _ask(self, method: str, url: str, wanted: int, **request: Any) -> None:
         from aiohttp import ClientError, ClientTimeout
 
-        from floorwatch.cli.http_faults import trouble_of
         from floorwatch.sdk.trouble import refused
+        from gateway.http_faults import trouble_of
 
         try:
             timeout = ClientTimeout(total=_ANSWER_S)

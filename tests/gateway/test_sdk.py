@@ -245,7 +245,7 @@ def test_what_keeps_a_sender_from_a_gateway_is_said_with_what_to_do(tmp_path: Pa
 def test_a_certificate_nobody_trusts_is_told() -> None:
     import aiohttp
 
-    from floorwatch.cli.http_faults import trouble_of
+    from gateway.http_faults import trouble_of
 
     class Key:
         host, port, ssl, is_ssl = "gateway", 443, True, True
