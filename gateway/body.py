@@ -53,20 +53,39 @@ class BodyRead:
         """Return the body, unpacked.
 
         Raises:
-            HTTPRequestEntityTooLarge: It is larger than ``max_body_bytes``.
+            HTTPRequestEntityTooLarge: It is larger than ``max_body_bytes``. Others as ``feed``.
+        """
+        parts: list[bytes] = []
+
+        def take(part: bytes) -> int:
+            parts.append(part)
+            return self._held + len(part)
+
+        await self.feed(request, take, self._settings.max_body_bytes)
+        return b"".join(parts)
+
+    async def feed(self, request: web.Request, take: Callable[[bytes], int], most: int) -> None:
+        """Hand on the body, unpacked, in pieces as it arrives.
+
+        Args:
+            request: Its head has been read.
+            take: Takes a piece and returns how many bytes are then held for the request.
+            most: Bytes of the largest body.
+
+        Raises:
+            HTTPRequestEntityTooLarge: It is larger than that.
             HTTPRequestTimeout: It did not come in time, or too slowly.
             HTTPBadRequest: It is cut or damaged.
             HTTPUnsupportedMediaType: Its Content-Encoding is not understood.
             HTTPTooManyRequests: The sender's bodies under way have its share of memory already.
         """
         unpacker = self._unpacker(request)
-        most = self._settings.max_body_bytes
         if not unpacker.packed and (request.content_length or 0) > most:
-            raise self._too_large()
+            raise _too_large(most)
         await _go_on(request)
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                return await self._read(request, unpacker)
+                await self._read(request, unpacker, take, most)
         except TimeoutError:
             raise self._slow(f"the body did not come within {self._settings.body_timeout_s:g} s") from None
         except Damaged as fault:
@@ -94,22 +113,22 @@ class BodyRead:
             headers = {"Accept-Encoding": ACCEPTED}
             raise refused(web.HTTPUnsupportedMediaType, "unsupported_encoding", reason, hint, headers) from None
 
-    async def _read(self, request: web.Request, unpacker: Unpacker) -> bytes:
+    async def _read(self, request: web.Request, unpacker: Unpacker, take: Callable[[bytes], int], most: int) -> None:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        arrived = 0
-        parts: list[bytes] = []
+        arrived = unpacked = 0
         while True:
             chunk = await self._chunk(request, began_s, arrived, loop.time)
             if not chunk:
                 break
             arrived += len(chunk)
             for part in unpacker.feed(chunk):
-                self._take(len(part))
-                parts.append(part)
+                unpacked += len(part)
+                if unpacked > most:
+                    raise _too_large(most)
+                self._hold(take(part))
                 await self.time_slices.give_way()
         unpacker.end()
-        return b"".join(parts)
 
     async def _chunk(self, request: web.Request, began_s: float, arrived: int, now: Callable[[], float]) -> bytes:
         """Return the next bytes. Refuses a body whose average rate after the grace time is below the minimum."""
@@ -121,18 +140,16 @@ class BodyRead:
         except TimeoutError:
             raise self._slow(f"the body comes at less than {rate} bytes/s") from None
 
-    def _take(self, size: int) -> None:
-        if self._held + size > self._settings.max_body_bytes:
-            raise self._too_large()
-        if not self._pool.body_bytes.take(self._sender, size):
+    def _hold(self, size: int) -> None:
+        """Hold so many bytes of the pool from now on."""
+        more = size - self._held
+        if more < 0:
+            self._pool.body_bytes.give(self._sender, -more)
+        elif more and not self._pool.body_bytes.take(self._sender, more):
             reason = "the bodies under way have all memory that this sender may hold"
             hint = "send fewer or smaller requests at the same time; send this one again in a second"
             raise refused(web.HTTPTooManyRequests, "sender_share", reason, hint, {"Retry-After": "1"})
-        self._held += size
-
-    def _too_large(self) -> web.HTTPException:
-        reason = f"the body is larger than {self._settings.max_body_bytes} bytes"
-        return refused(web.HTTPRequestEntityTooLarge, "too_large", reason, "send fewer events at once")
+        self._held = size
 
     def _slow(self, reason: str) -> web.HTTPException:
         return refused(web.HTTPRequestTimeout, "slow_body", reason, "send fewer events at once, or faster")
@@ -160,6 +177,11 @@ def reading(pool: Pool, sender: str, settings: GatewaySettings) -> Iterator[Body
     finally:
         held.close()
         pool.requests.give(sender, 1)
+
+
+def _too_large(most: int) -> web.HTTPException:
+    reason = f"the body is larger than {most} bytes"
+    return refused(web.HTTPRequestEntityTooLarge, "too_large", reason, "send less at once")
 
 
 async def _go_on(request: web.Request) -> None:

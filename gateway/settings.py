@@ -166,11 +166,21 @@ class GatewaySettings(Section):
     max_body_bytes: int = Field(
         default=16_777_216, ge=1024, le=1_073_741_824, description="After unpacking gzip; larger requests get 413."
     )
+    max_hook_bytes: int = Field(
+        default=268_435_456,
+        ge=1024,
+        le=4_294_967_296,
+        description="Of a webhook of Label Studio, which is reduced while it arrives; larger ones get 413. Any one task, annotation or "
+        "project in it: max_body_bytes.",
+    )
     max_in_flight_bytes: int = Field(
         default=67_108_864, ge=1_048_576, description="Waiting for the broker; beyond it senders get 503."
     )
     max_events: int = Field(
-        default=50_000, ge=1, le=10_000_000, description="Events of one request; beyond it 413, and none is accepted."
+        default=50_000,
+        ge=1,
+        le=10_000_000,
+        description="Events of one request, tasks of one webhook of Label Studio; beyond it 413, and none is accepted.",
     )
     max_requests: int = Field(
         default=1024,

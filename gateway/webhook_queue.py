@@ -38,14 +38,19 @@ from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
 _log = logging.getLogger(__name__)
 
 BATCH_HOOKS = 256
-BATCH_BYTES = 16 * 1024 * 1024
+BATCH_BYTES = 2 * 1024 * 1024
 _STOP_S = 5.0
 _GREED = 8.0
+_LARGE_BYTES = 4096
+"""Webhooks that are larger wait as text alone."""
 
 
 @dataclass
 class _Entry:
-    hook: PendingWebhook
+    """A webhook that waits. One that is large waits as text alone, which takes a fifth of its memory."""
+
+    number: int
+    hook: PendingWebhook | None
     text: bytes
     share: str
     durable: asyncio.Future[None]
@@ -171,33 +176,52 @@ class WebhookQueue:
     async def submit(
         self, source: str, hook: Webhook, share: str = "", grant: SenderGrant | None = None
     ) -> asyncio.Future[WebhookOutcome]:
-        """Accept a webhook: returns once it is kept, with a future of what becomes of it.
+        """Accept a webhook; as ``submit_parts`` of one."""
+        (outcome,) = await self.submit_parts(source, [hook], share, grant)
+        return outcome
+
+    async def submit_parts(
+        self, source: str, parts: Sequence[Webhook], share: str = "", grant: SenderGrant | None = None
+    ) -> list[asyncio.Future[WebhookOutcome]]:
+        """Accept a webhook, a large one in parts: returns once all are kept, with futures of what becomes of each.
 
         Args:
             source: CloudEvents source.
-            hook: Distilled body: it is written to disk.
+            parts: Distilled body: it is written to disk.
             share: Whose share of the spool it takes.
             grant: What the sender may do, written with it; None for everything.
 
         Raises:
             Overloaded: Too many wait, or the disk does not take it.
         """
+        entries: list[_Entry] = []
+        for hook in parts:
+            entry = None if self._stopping.is_set() else self._entry(source, hook, share, grant)
+            if entry is None:
+                for one in entries:
+                    self._let_go(one)
+                raise Overloaded(f"{self.waiting} webhooks of {self.waiting_bytes} bytes wait already", 5)
+            entries.append(entry)
+        if self._spool is None:
+            self._ready += entries
+            self._to_work.set()
+        else:
+            self._unsynced += entries
+            self._to_sync.set()
+            await asyncio.gather(*(asyncio.shield(one.durable) for one in entries))
+        return [one.outcome for one in entries]
+
+    def _entry(self, source: str, hook: Webhook, share: str, grant: SenderGrant | None) -> _Entry | None:
+        """Return a webhook as it waits, with room taken for it; None where its sender has none."""
         # Times ascend even if the clock steps back, so that each webhook has its own.
         self._last_ms = received_ms = max(self._last_ms + 1, self._clock_ms())
         text = spooled({"source": source, "received_ms": received_ms, "hook": hook, "grant": grant})
-        if self._stopping.is_set() or not self._keep(share, len(text)):
-            raise Overloaded(f"{self.waiting} webhooks of {self.waiting_bytes} bytes wait already", 5)
-        waiting = PendingWebhook(self._next_number, source, received_ms, hook, grant)
+        if not self._keep(share, len(text)):
+            return None
+        number = self._next_number
         self._next_number += 1
-        entry = _Entry(waiting, text, share, asyncio.get_running_loop().create_future())
-        if self._spool is None:
-            self._ready.append(entry)
-            self._to_work.set()
-            return entry.outcome
-        self._unsynced.append(entry)
-        self._to_sync.set()
-        await asyncio.shield(entry.durable)
-        return entry.outcome
+        waiting = PendingWebhook(number, source, received_ms, hook, grant) if len(text) <= _LARGE_BYTES else None
+        return _Entry(number, waiting, text, share, asyncio.get_running_loop().create_future())
 
     def _restored(self, number: int, text: bytes) -> _Entry:
         folder = "" if self._spool is None else str(self._spool.folder)
@@ -208,8 +232,7 @@ class WebhookQueue:
         source = held["source"]
         self._count.hold(source, 1)
         self._bytes.hold(source, len(text))
-        grant = msgspec.convert(held.get("grant"), SenderGrant | None)
-        return _Entry(PendingWebhook(number, source, held["received_ms"], held["hook"], grant), text, source, durable)
+        return _Entry(number, None, text, source, durable)
 
     def _keep(self, share: str, size: int) -> bool:
         """Take room for one webhook; False when there is none for this sender."""
@@ -235,7 +258,7 @@ class WebhookQueue:
 
     async def _sync(self, spool: DiskSpool, group: list[_Entry]) -> None:
         try:
-            await asyncio.to_thread(spool.append, [(one.hook.number, one.text) for one in group])
+            await asyncio.to_thread(spool.append, [(one.number, one.text) for one in group])
         except OSError as error:
             fault = Overloaded(f"the spool {spool.folder} cannot be written: {error.strerror or error}", 5)
             _log.error("%s", fault)
@@ -263,7 +286,8 @@ class WebhookQueue:
                 continue
             group = self._next_group()
             try:
-                batch = await self._through([one.hook for one in group])
+                hooks = [one.hook or _pending(one.number, one.text) for one in group]
+                batch = await self._through(hooks)
             except Exception as error:  # noqa: BLE001 - the queue must survive any error
                 said = _said(error)
                 if self._fault is None:
@@ -277,7 +301,7 @@ class WebhookQueue:
             if self._fault is not None:
                 _log.info("webhooks are worked off again; %d wait", self.waiting - len(group))
             self._fault, pause_s = None, self._retry_s[0]
-            await self._finish(group, batch)
+            await self._finish(group, hooks, batch)
 
     def _next_group(self) -> list[_Entry]:
         group: list[_Entry] = []
@@ -313,10 +337,11 @@ class WebhookQueue:
             await self._tool_state.put({**batch.remember, self._position_key: {"number": hooks[-1].number}})
         return batch
 
-    async def _finish(self, group: list[_Entry], batch: WebhookBatch | None) -> None:
+    async def _finish(self, group: list[_Entry], hooks: list[PendingWebhook], batch: WebhookBatch | None) -> None:
         outcomes = batch.outcomes if batch is not None else []
-        for one, outcome in zip(group[len(group) - len(outcomes) :], outcomes, strict=True):
-            kind = tool_of(one.hook.source).name
+        first = len(group) - len(outcomes)
+        for one, hook, outcome in zip(group[first:], hooks[first:], outcomes, strict=True):
+            kind = tool_of(hook.source).name
             self._metrics.events(kind, "accepted", outcome.events)
             self._metrics.events(kind, "ignored", int(outcome.ignored is not None))
             self._metrics.events(kind, "dead", len(outcome.problems))
@@ -330,7 +355,7 @@ class WebhookQueue:
                 one.outcome.set_result(WebhookOutcome(0, "done before", ()))
         if self._spool is not None:
             try:
-                await asyncio.to_thread(self._spool.done, group[-1].hook.number)
+                await asyncio.to_thread(self._spool.done, group[-1].number)
             except OSError as error:
                 _log.warning("%s: what is done cannot be noted: %s", self._spool.folder, error)
 
@@ -343,6 +368,13 @@ class WebhookQueue:
 def spooled(hook: dict[str, Any]) -> bytes:
     """Return a webhook as the spool keeps it."""
     return formats.stamped_json(formats.SPOOL, msgspec.json.encode(hook))
+
+
+def _pending(number: int, text: bytes) -> PendingWebhook:
+    """Return a webhook that waited as text."""
+    held = msgspec.json.decode(text)
+    grant = msgspec.convert(held.get("grant"), SenderGrant | None)
+    return PendingWebhook(number, held["source"], held["received_ms"], held["hook"], grant)
 
 
 def _said(error: Exception) -> str:

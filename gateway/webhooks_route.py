@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 from aiohttp import web
@@ -15,15 +16,18 @@ from gateway.authenticator import Sender, Signer
 from gateway.body import BodyRead, reading
 from gateway.context import GATEWAY, SENDER, Gateway, share_of
 from gateway.http_connections import HOOKS
+from gateway.json_stream import TooLargePart
 from gateway.publisher import Overloaded
-from gateway.sources.base import BadSignature, Signature, Tool, Webhook
-from gateway.time_slices import MAX_COMMAS, TimeSlices, TooComplex
+from gateway.sources.base import BadSignature, Bounds, Signature, Tool, TooManyParts, Webhook
+from gateway.time_slices import MAX_COMMAS, TooComplex
 from gateway.webhook_batch import WebhookOutcome
 from gateway.webhooks import BadWebhook
 
 _log = logging.getLogger(__name__)
 
 _MAX_NAME = 200
+_MOST_TOLD = 1000
+"""Problems told one by one; all are dead letters."""
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -33,44 +37,46 @@ def route_of(tool: Tool) -> Handler:
 
     async def post(request: web.Request) -> web.Response:
         gateway = request.app[GATEWAY]
+        source, sender, parts = await _accepted(request, gateway, tool)
+        # From the end of the body: that is when Label Studio begins to wait, and a large body takes a while to come.
         until_s = asyncio.get_running_loop().time() + gateway.settings.hook_deadline_s
-        source, sender, hook = await _accepted(request, gateway, tool)
-        return await _kept(request, tool, until_s, source, sender, hook)
+        return await _kept(request, tool, until_s, source, sender, parts)
 
     return post
 
 
 async def _kept(
-    request: web.Request, tool: Tool, until_s: float, source: str, sender: Sender, hook: Webhook
+    request: web.Request, tool: Tool, until_s: float, source: str, sender: Sender, parts: list[Webhook]
 ) -> web.Response:
     """Keep a webhook and answer what came of it, or that it waits."""
-    gateway = request.app[GATEWAY]
+    gateway, action = request.app[GATEWAY], parts[0]["action"]
     try:
         async with asyncio.timeout_at(until_s):
-            outcome = await gateway.webhook_queue.submit(source, hook, share_of(request, sender), sender.grant)
+            asked = gateway.webhook_queue.submit_parts(source, parts, share_of(request, sender), sender.grant)
+            outcomes = await asked
     except (Overloaded, TimeoutError) as error:
         # Label Studio never asks again, so this one is lost unless somebody reads the log.
         reason = str(error) or "the spool's disk does not answer"
         gateway.metrics.events(tool.name, "rejected")
-        _log.warning("a %r webhook was refused with 503: %s", hook["action"], reason)
+        _log.warning("a %r webhook was refused with 503: %s", action, reason)
         return unavailable(reason, error.retry_after_s if isinstance(error, Overloaded) else 5)
     loop = asyncio.get_running_loop()
-    await asyncio.wait({outcome}, timeout=max(0.0, until_s - loop.time()))
-    if outcome.done():
-        return _told(hook, outcome.result())
+    await asyncio.wait(outcomes, timeout=max(0.0, until_s - loop.time()))
+    if all(one.done() for one in outcomes):
+        return _told(action, [one.result() for one in outcomes])
     if tool.retries and not gateway.webhook_queue.durable:
         # It goes on in memory, which may be lost; the tool's retry makes the same events.
         return unavailable(
             "the webhook's events are not published yet, and there is no gateway.spool_dir to keep it in", 5
         )
-    return answer(202, {"status": "waiting", "action": hook["action"], "durable": gateway.webhook_queue.durable})
+    return answer(202, {"status": "waiting", "action": action, "durable": gateway.webhook_queue.durable})
 
 
 # -- who sends ---------------------------------------------------------------------------------------------------
 
 
-async def _accepted(request: web.Request, gateway: Gateway, tool: Tool) -> tuple[str, Sender, Webhook]:
-    """Return source, sender and reduced webhook, in the way in which the tool, or the source of it, says who sends."""
+async def _accepted(request: web.Request, gateway: Gateway, tool: Tool) -> tuple[str, Sender, list[Webhook]]:
+    """Return source, sender and reduced webhook in its parts, in the way in which the tool, or the source of it, says who sends."""
     if not tool.of_source:
         return await _accept(request, gateway, tool)
     name = _source_of(request, gateway, tool)
@@ -82,7 +88,7 @@ async def _accepted(request: web.Request, gateway: Gateway, tool: Tool) -> tuple
 
 async def _accept(
     request: web.Request, gateway: Gateway, tool: Tool, of_source: str = ""
-) -> tuple[str, Sender, Webhook]:
+) -> tuple[str, Sender, list[Webhook]]:
     """Return source, sender and reduced webhook of a tool that signs nothing: a token says who sends.
 
     Args:
@@ -98,12 +104,12 @@ async def _accept(
     name = of_source or request.query.get("source") or sender.name
     source = _source(tool, name or gateway.settings.tool_settings(f"{tool.name}/").source, sender)
     with reading(gateway.hooks, share_of(request, sender), gateway.settings) as held:
-        return source, sender, await _redacted(await held.body(request), gateway, tool, source, held.time_slices)
+        return source, sender, await _reduced(request, gateway, held, tool, source)
 
 
 async def _accept_signed(
     request: web.Request, gateway: Gateway, tool: Tool, name: str, signature: Signature
-) -> tuple[str, Sender, Webhook]:
+) -> tuple[str, Sender, list[Webhook]]:
     """Return source, sender and reduced webhook once its signature is known to be right.
 
     Until then the request counts against its address, and nothing of it is decoded.
@@ -115,7 +121,9 @@ async def _accept_signed(
         body = await _signed_body(request, gateway, held, signer, signature)
         request[SENDER] = sender.name
         gateway.own_connection(request, HOOKS, sender)
-        return source, sender, await _redacted(body, gateway, tool, source, held.time_slices)
+        with _refusals(gateway, tool):
+            hook = await tool.redact(body, gateway.settings.tool_settings(source), held.time_slices)
+        return source, sender, [hook]
 
 
 def _source_of(request: web.Request, gateway: Gateway, tool: Tool) -> str:
@@ -174,11 +182,38 @@ def _source(tool: Tool, name: str, sender: Sender) -> str:
 # -- what it says ------------------------------------------------------------------------------------------------
 
 
-async def _redacted(body: bytes, gateway: Gateway, tool: Tool, source: str, time_slices: TimeSlices) -> Webhook:
-    """Return what is kept of a webhook. Raises HTTPBadRequest where it is none of the tool's."""
+async def _reduced(request: web.Request, gateway: Gateway, held: BodyRead, tool: Tool, source: str) -> list[Webhook]:
+    """Return what is kept of a webhook that is not signed; of some tools it is reduced while it arrives."""
+    settings = gateway.settings.tool_settings(source)
+    if tool.reader is None:
+        body = await held.body(request)
+        with _refusals(gateway, tool):
+            return [await tool.redact(body, settings, held.time_slices)]
+    reader = tool.reader(settings, Bounds(gateway.settings.max_body_bytes, gateway.settings.max_events))
+
+    def take(piece: bytes) -> int:
+        reader.feed(piece)
+        return reader.held_bytes
+
+    with _refusals(gateway, tool):
+        await held.feed(request, take, gateway.settings.max_hook_bytes)
+        return reader.end()
+
+
+@contextmanager
+def _refusals(gateway: Gateway, tool: Tool) -> Iterator[None]:
+    """Raise what is wrong with a webhook as an HTTP answer: 400 where it is none of the tool's, 413 where it is too large."""
     hint = f"this address takes {tool.title}'s webhooks; contract events go to /v1/events"
     try:
-        return await tool.redact(body, gateway.settings.tool_settings(source), time_slices)
+        yield
+    except TooLargePart:
+        gateway.metrics.events(tool.name, "rejected")
+        reason = f"a part of the webhook, such as a task, is larger than {gateway.settings.max_body_bytes} bytes"
+        raise refused(web.HTTPRequestEntityTooLarge, "too_large", reason, "raise gateway.max_body_bytes") from None
+    except TooManyParts:
+        gateway.metrics.events(tool.name, "rejected")
+        reason = f"the webhook has more than {gateway.settings.max_events} tasks, annotations or reviews"
+        raise refused(web.HTTPRequestEntityTooLarge, "too_many_events", reason, "raise gateway.max_events") from None
     except TooComplex:
         gateway.metrics.events(tool.name, "rejected")
         reason = f"a task, an annotation or an answer of the webhook has more than {MAX_COMMAS} values"
@@ -191,7 +226,9 @@ async def _redacted(body: bytes, gateway: Gateway, tool: Tool, source: str, time
         raise refused(web.HTTPBadRequest, fault.code, fault.reason, hint) from None
 
 
-def _told(hook: Webhook, outcome: WebhookOutcome) -> web.Response:
-    problems = [{"code": one.code, "field": one.field, "reason": one.reason} for one in outcome.problems]
-    said = {"status": "done", "action": hook["action"], "events": outcome.events, "incomparable": outcome.incomparable}
-    return answer(200, {**said, "ignored": outcome.ignored, "problems": problems})
+def _told(action: str, outcomes: list[WebhookOutcome]) -> web.Response:
+    found = [problem for one in outcomes for problem in one.problems][:_MOST_TOLD]
+    problems = [{"code": one.code, "field": one.field, "reason": one.reason} for one in found]
+    counts = {name: sum(getattr(one, name) for one in outcomes) for name in ("events", "incomparable")}
+    ignored = outcomes[0].ignored if len(outcomes) == 1 else None
+    return answer(200, {"status": "done", "action": action, **counts, "ignored": ignored, "problems": problems})

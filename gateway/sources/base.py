@@ -4,13 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.time_slices import TimeSlices
 from gateway.webhooks import Remembered, Translation
 
 Webhook = dict[str, Any]
 """A webhook reduced to ids, times, dimensions and choices, as the spool keeps it. ``action`` is the tool's event name."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What may be held of a webhook that is reduced while it arrives.
+
+    Attributes:
+        part_bytes: The largest part of it, such as a task.
+        parts: Most tasks, annotations or reviews.
+    """
+
+    part_bytes: int
+    parts: int
+
+
+class TooManyParts(Exception):
+    """A webhook has more parts than are taken."""
+
+
+class HookReader(Protocol):
+    """Reduces a webhook while it arrives."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that it holds now."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes; raises as ``Tool.redact``, or ``TooLargePart``, or ``TooManyParts``."""
+
+    def end(self) -> list[Webhook]:
+        """Return the reduced webhook, a large one in parts; raises as ``feed``. What is large may be ``msgspec.Raw``."""
 
 
 class BadSignature(Exception):
@@ -63,6 +94,7 @@ class Tool:
         name: In the address, in the metrics, and before the slash of the events' source.
         title: Its name for people.
         signature: How its webhooks are signed; None where a bearer token, or nothing, says who sends.
+        reader: Begins to reduce a webhook while it arrives; None where it must be there as a whole, as for a signature.
         redact: Reduces a body to what is kept of it. Raises BadWebhook, TooComplex, or msgspec.DecodeError.
         lookups: Keys of remembered state that a webhook needs, given what is known so far.
         lookup_rounds: How often ``lookups`` is asked: 2 where one record names another.
@@ -80,6 +112,7 @@ class Tool:
     translate: Callable[[Webhook, Mapping[str, Remembered], TranslationContext], Translation]
     lookup_rounds: int = 1
     retries: bool = False
+    reader: Callable[[Any, Bounds], HookReader] | None = None
     signature_of: Callable[[Any], Signature | None] | None = None
 
     @property

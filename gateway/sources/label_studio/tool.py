@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.sources.base import Tool, Webhook
-from gateway.sources.label_studio.large import distill_in_slices
+from gateway.sources.label_studio.large import HookStream, distill_in_slices
 from gateway.sources.label_studio.read import distill
 from gateway.sources.label_studio.translate import lookups_of, translate_distilled
 from gateway.time_slices import TimeSlices
@@ -30,4 +30,5 @@ LABEL_STUDIO = Tool(
     lookups_of,
     translate_distilled,
     lookup_rounds=2,
+    reader=HookStream,
 )

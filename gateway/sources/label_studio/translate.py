@@ -120,7 +120,7 @@ class _Work:
             reason = f"the webhook has no {name}, so what happened cannot be counted; switch on 'Send payload' in Label Studio"
             self._problem("missing_field", f"$.{name.removesuffix('s')}", reason, {})
             return
-        for index, item in enumerate(items):
+        for index, item in enumerate(items, self.hook.get("first", 0)):
             place = f"$.{name}[{index}]"
             kind = malformed(item)
             if kind is not None:
