@@ -86,7 +86,8 @@ GATEWAY_LIMITS = (
     Limit(
         "request bodies that have arrived, unpacked",
         "gateway/body.py",
-        "events 12, webhooks 4 x gateway.max_body_bytes; within each, one sender holds at most as much as is free",
+        "events 12, webhooks 4 x gateway.max_body_bytes (of Label Studio's: what is kept of them, and the task that arrives); within "
+        "each, one sender holds at most as much as is free",
         "gateway.max_body_bytes",
         "the sender gets 429 and sends again; other senders are not concerned",
         "floorwatch_gateway_body_bytes",
@@ -95,7 +96,8 @@ GATEWAY_LIMITS = (
     Limit(
         "one body",
         "gateway/body.py",
-        "gateway.max_body_bytes unpacked; gateway.body_timeout_s, and after 5 s no less than gateway.min_body_bytes_per_s",
+        "gateway.max_body_bytes unpacked, of Label Studio's webhooks gateway.max_hook_bytes, and each task in it max_body_bytes; "
+        "gateway.body_timeout_s, and after 5 s no less than gateway.min_body_bytes_per_s",
         "gateway.min_body_bytes_per_s",
         "413 or 408, and nothing of it is accepted",
         "floorwatch_gateway_body_bytes",
@@ -104,7 +106,8 @@ GATEWAY_LIMITS = (
     Limit(
         "events of one request",
         "gateway/time_slices.py",
-        "gateway.max_events; 200,000 values in a part of an array that cannot be cut; 1,000 refusals told one by one",
+        "gateway.max_events, of a webhook its tasks; 200,000 values in a part of an array that cannot be cut; 1,000 refusals told "
+        "one by one",
         "gateway.max_events",
         "413, and nothing of it is accepted; refusals beyond the told ones are counted",
         "floorwatch_gateway_requests_under_way",

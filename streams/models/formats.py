@@ -261,8 +261,9 @@ SPOOL = Format(
     "gateway",
     "member format",
     "the gateway does not start and says why",
-    "2: grant, a checksum in the file done, the version; 2.1: what a task and its project say of skips",
-    1,
+    "2: grant, a checksum in the file done, the version; 2.1: what a task and its project say of skips; "
+    "2.2: the place of the first task of a part of a large one",
+    2,
 )
 EMITTER_SPOOL = Format(
     "an emitter's spool",
