@@ -9,6 +9,7 @@ import random
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -296,7 +297,7 @@ def test_what_is_refused_is_refused_whole(changes: dict[str, Any], code: str) ->
     assert len(bench.events) == 2
 
 
-def test_the_deadline_begins_when_the_body_has_come() -> None:
+def test_the_deadline_begins_when_the_body_has_come(tmp_path: Path) -> None:
     """A body that takes longer than the deadline is kept, and answered within the deadline from its end."""
     body = json.dumps(webhook(50)).encode()
 
@@ -313,7 +314,7 @@ def test_the_deadline_begins_when_the_body_has_come() -> None:
         bench.publisher.gate.set()
         await until(lambda: len(bench.events) == 50, "the tasks")
 
-    Bench(GatewaySettings(hook_deadline_s=0.3)).run(steps)
+    Bench(GatewaySettings(hook_deadline_s=0.3, spool_dir=tmp_path)).run(steps)
 
 
 @pytest.mark.slow
