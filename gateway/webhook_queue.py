@@ -220,7 +220,8 @@ class WebhookQueue:
             return None
         number = self._next_number
         self._next_number += 1
-        waiting = PendingWebhook(number, source, received_ms, hook, grant) if len(text) <= _LARGE_BYTES else None
+        as_text = len(text) > _LARGE_BYTES or any(isinstance(held, msgspec.Raw) for held in hook.values())
+        waiting = None if as_text else PendingWebhook(number, source, received_ms, hook, grant)
         return _Entry(number, waiting, text, share, asyncio.get_running_loop().create_future())
 
     def _restored(self, number: int, text: bytes) -> _Entry:

@@ -265,6 +265,14 @@ def test_five_thousand_tasks_of_three_kilobytes_are_taken(packed: bool) -> None:
     assert [one["subject"] for one in bench.events] == [f"ls-1-{number}" for number in range(6000)]
 
 
+def test_a_large_webhook_of_which_little_is_kept() -> None:
+    async def steps(bench: Bench) -> None:
+        status, said = await bench.hook(webhook(1, "x" * 100_000))
+        assert (status, said["events"]) == (200, 1)
+
+    Bench().run(steps)
+
+
 def test_a_bad_task_among_thousands_is_told_by_its_place() -> None:
     asked = webhook(3000)
     asked["tasks"][2345] = 7
