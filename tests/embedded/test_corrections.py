@@ -154,10 +154,12 @@ class Floor:
         await self.run._folded(topics.PARTIALS, [await self.run._end(topics.PARTIALS, 0)], None)
 
     async def _signalled(self, watermark_ms: int) -> int | None:
-        """Where the signals end, if those of this watermark are there."""
+        """Where the signals end, if those of this watermark are there. Receipts and acts on the same log name none."""
         end, last_ms = 0, -1
         async for records in self.run.reader.read(PREFIX + topics.SIGNALS, 0):
-            end, last_ms = records[-1][0] + 1, json.loads(records[-1][2] or b"{}")["watermark_ms"]
+            end = records[-1][0] + 1
+            said = [json.loads(value or b"{}").get("watermark_ms") for _, _, value in records]
+            last_ms = next((ms for ms in reversed(said) if ms is not None), last_ms)
         return end if last_ms == watermark_ms else None
 
     async def _seen(self) -> Seen:
