@@ -6,12 +6,21 @@ where version and key are the same, which their first characters tell.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 from collections import defaultdict
 from typing import Any
 
 VERSION = "1"
+LONG_VERSION = "2"
+"""Of an answer with a list of many numbers, such as a brush mask: it holds a hash in place of the list, so that a mask of 20 MB need
+not be in memory."""
+
+LONG_NUMBERS = 1000
+"""How many numbers a list has that is kept as a hash, or more."""
+
+LONG = "long numbers"
 _DIGITS = 4
 """Decimal digits kept of a number: coordinates are percents of an image, and a form that is saved anew may round them otherwise."""
 
@@ -48,18 +57,56 @@ def digest_of(parts: list[Any], key: bytes) -> str:
     """
     if not parts:
         return ""
+    parts = [shortened(part) for part in parts]
+    version = LONG_VERSION if any(map(_has_long, parts)) else VERSION
     regions: dict[str, list[str]] = defaultdict(list)
     for part in parts:
         if isinstance(part, dict) and isinstance(part.get("id"), str):
             regions[part["id"]].append(_canonical(_content(part)))
     content = {name: sorted(some) for name, some in regions.items()}
     text = _canonical(sorted(_canonical(_whole(part, content)) for part in parts))
-    return f"{prefix_of(key)}:{_hmac(key, b'answer ' + text.encode('utf-8', 'surrogatepass'))[:32]}"
+    return f"{prefix_of(key, version)}:{_hmac(key, b'answer ' + text.encode('utf-8', 'surrogatepass'))[:32]}"
 
 
-def prefix_of(key: bytes) -> str:
+def prefix_of(key: bytes, version: str = VERSION) -> str:
     """Return version and key id, with which all digests of a key begin."""
-    return f"{VERSION}.{_hmac(key, b'key id')[:8]}"
+    return f"{version}.{_hmac(key, b'key id')[:8]}"
+
+
+class LongNumbers:
+    """The hash of a list of many numbers, some of them at a time.
+
+    Attributes:
+        count: How many there were.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def add(self, some: list[Any]) -> None:
+        """Take the next numbers."""
+        rounded = map(_rounded, some) if float in set(map(type, some)) else some
+        self._hash.update((",".join(map(str, rounded)) + ",").encode())
+        self.count += len(some)
+
+    def part(self) -> Part:
+        """Return what stands for the list."""
+        return {LONG: [self.count, self._hash.hexdigest()]}
+
+
+def shortened(value: Any) -> Any:
+    """Return a part of an answer with a hash in place of each list of many numbers; a part that has it already stays as it is."""
+    if isinstance(value, dict):
+        return {name: shortened(held) for name, held in value.items()}
+    if not isinstance(value, list):
+        return value
+    if len(value) < LONG_NUMBERS or not all(type(one) in (int, float) for one in value):
+        return [shortened(one) for one in value]
+    hashed = LongNumbers()
+    hashed.add(value)
+    return hashed.part()
 
 
 def same(one: str | None, other: str | None) -> bool | None:
@@ -78,6 +125,12 @@ def same(one: str | None, other: str | None) -> bool | None:
 
 def _hmac(key: bytes, text: bytes) -> str:
     return hmac.new(key, text, "sha256").hexdigest()
+
+
+def _has_long(value: Any) -> bool:
+    if isinstance(value, dict):
+        return value.keys() == {LONG} or any(map(_has_long, value.values()))
+    return isinstance(value, list) and any(map(_has_long, value))
 
 
 def _content(part: Part) -> Part:

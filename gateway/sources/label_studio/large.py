@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.json_stream import JsonStream
 from gateway.sources.base import Bounds, TooManyParts, Webhook
+from gateway.sources.label_studio.large_parts import WHOLE_BYTES, LargeItems
 from gateway.sources.label_studio.read import distill
 from gateway.sources.label_studio.settings import LabelStudioSettings
 from gateway.time_slices import MAX_COMMAS, WINDOW_BYTES, TimeSlices, TooComplex
@@ -16,6 +17,9 @@ from gateway.time_slices import MAX_COMMAS, WINDOW_BYTES, TimeSlices, TooComplex
 _SMALL_BYTES = 65_536
 _PIECE_BYTES = 65_536
 _AT_ONCE = 64
+_DECODED = 4
+"""How many times as large as its text a decoded answer is, about."""
+
 _PART_TASKS = 1000
 """Tasks that are worked off together; a webhook with more of them waits as several."""
 
@@ -39,8 +43,9 @@ class HookStream:
         self._settings = settings
         self._bounds = bounds
         self._json = JsonStream(bounds.part_bytes)
+        self._large = LargeItems(self._json, settings)
         self._kept: dict[str, list[bytes]] = {}
-        self._kept_bytes = 0
+        self._kept_bytes = self._raw_bytes = 0
         self._reading = self._read()
         self._hooks: list[Webhook] = []
         next(self._reading)
@@ -48,7 +53,7 @@ class HookStream:
     @property
     def held_bytes(self) -> int:
         """Bytes in memory: what is kept, and what has arrived of the next part."""
-        return self._json.held_bytes + self._kept_bytes
+        return self._json.held_bytes + self._kept_bytes + self._raw_bytes + _DECODED * self._large.held_bytes
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -111,7 +116,7 @@ class HookStream:
         """Reduce what is under a name, a few at a time. The same name again replaces it, as in any JSON."""
         self._kept_bytes -= sum(map(len, self._kept.pop(name, ())))
         if not (yield from self._json.opens(b"[")):
-            raw = yield from self._json.value()
+            raw = yield from self._item(name)
             if raw != b"null":
                 self._keep(name, [raw])
             return
@@ -119,14 +124,23 @@ class HookStream:
         some: list[bytes] = []
         count = 0
         while (yield from self._json.another(b"]", first=not count)):
-            some.append((yield from self._json.value()))
+            some.append((yield from self._item(name)))
             count += 1
             if count > self._bounds.parts:
                 raise TooManyParts
-            if len(some) == _AT_ONCE:
+            if len(some) == _AT_ONCE or self._raw_bytes > WHOLE_BYTES:
                 self._keep(name, some)
                 some = []
         self._keep(name, some)
+
+    def _item(self, name: str) -> Generator[None, None, bytes]:
+        """Read one item; of a large one only what is reduced further."""
+        raw = yield from self._json.whole(WHOLE_BYTES)
+        if raw is None:
+            raw = msgspec.json.encode((yield from self._large.read(f"{name.removesuffix('s')}s")))
+            self._large.held_bytes = 0
+        self._raw_bytes += len(raw)
+        return raw
 
     def _keep(self, name: str, raws: list[bytes]) -> None:
         if not raws:
@@ -137,6 +151,7 @@ class HookStream:
         text = msgspec.json.encode(distill(payload, self._settings)[plural])[1:-1]
         self._kept.setdefault(name, []).append(text)
         self._kept_bytes += len(text)
+        self._raw_bytes = 0
 
 
 def _in_parts(hook: Webhook, lists: dict[str, list[bytes]]) -> Iterator[Webhook]:

@@ -15,7 +15,7 @@ from gateway.webhooks import BadWebhook, Remembered
 
 Hook = dict[str, Any]
 
-_ANNOTATION = (
+ANNOTATION_FIELDS = (
     "id",
     "unique_id",
     "was_cancelled",
@@ -31,7 +31,7 @@ _ANNOTATION = (
     "parent_annotation",
 )
 _REVIEW = ("id", "accepted", "created_at", "updated_at", "fixed_annotation_history")
-_TASK = ("id", "created_at", "updated_at", "overlap", "project", "total_annotations", "cancelled_annotations")
+TASK_FIELDS = ("id", "created_at", "updated_at", "overlap", "project", "total_annotations", "cancelled_annotations")
 
 
 MALFORMED = "malformed"
@@ -113,7 +113,7 @@ def malformed(item: dict[str, Any]) -> str | None:
 def _task(task: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]:
     if malformed(task):
         return task
-    kept = {name: task[name] for name in _TASK if _plain(task.get(name))}
+    kept = {name: task[name] for name in TASK_FIELDS if _plain(task.get(name))}
     for part in ("data", "meta"):
         held = task.get(part)
         if isinstance(held, dict):
@@ -124,7 +124,7 @@ def _task(task: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]
 def _annotation(annotation: dict[str, Any], settings: LabelStudioSettings) -> dict[str, Any]:
     if malformed(annotation):
         return annotation
-    kept = {name: annotation[name] for name in _ANNOTATION if _plain(annotation.get(name))}
+    kept = {name: annotation[name] for name in ANNOTATION_FIELDS if _plain(annotation.get(name))}
     _keep_ids(annotation, kept, "completed_by", "updated_by")
     result = annotation.get("result")
     if isinstance(result, list):
@@ -132,10 +132,10 @@ def _annotation(annotation: dict[str, Any], settings: LabelStudioSettings) -> di
         kept["result"] = list(_choices(answers))
         others = [part for part in answers if not any(_choices([part]))]
         # How many parts were left out, because their content must not be kept. A distilled webhook has the number
-        # already.
+        # already; so has one whose parts were too large to be read, and then there is nothing to compare.
         kept["other_results"] = len(others) + _other_results(annotation)
         key = settings.digest_bytes
-        if others and key is not None:
+        if others and key is not None and not _other_results(annotation):
             kept["digest"] = digest_of(others, key)
         elif isinstance(annotation.get("digest"), str):
             kept["digest"] = annotation["digest"][:128]
