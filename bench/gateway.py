@@ -200,10 +200,13 @@ async def away(stack: Stack, url: str, rate: float, seconds: float, stop_s: floa
         if time.monotonic() > back_s + 300:
             break
         await asyncio.sleep(3)
-    order: dict[str, list[str]] = defaultdict(list)
+    # What was published again after a failure has the same id: only where it first stands counts.
+    firsts: dict[str, dict[str, Any]] = {}
     for event in found:
-        if event["time"] not in order[event["subject"]][-1:]:
-            order[event["subject"]].append(event["time"])
+        firsts.setdefault(event["id"], event)
+    order: dict[str, list[str]] = defaultdict(list)
+    for event in firsts.values():
+        order[event["subject"]].append(event["time"])
     kept = sum(len(set(times)) for times in order.values())
     wrong = sum(times != sorted(set(times)) for times in order.values())
     said = {"sent": wanted, "away_s": stop_s, "lost": wanted - kept, "tasks_out_of_order": wrong, "records": len(found)}

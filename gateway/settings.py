@@ -222,7 +222,7 @@ class GatewaySettings(Section):
         "waits for the broker is lost if the gateway is killed.",
     )
     spool_max_hooks: int = Field(
-        default=50_000, ge=1, le=10_000_000, description="Hooks that may wait; beyond it they get 503."
+        default=250_000, ge=1, le=10_000_000, description="Hooks that may wait; beyond it they get 503."
     )
     spool_max_bytes: int = Field(
         default=268_435_456, ge=1_048_576, description="Bytes of waiting hooks; beyond it they get 503."

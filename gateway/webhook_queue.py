@@ -44,6 +44,9 @@ _GREED = 8.0
 _LARGE_BYTES = 4096
 """Webhooks that are larger wait as text alone."""
 
+_BEHIND_HOOKS = 4 * BATCH_HOOKS
+"""About a second's work: those that come behind so many wait as text alone, and their senders do not wait for them."""
+
 
 @dataclass
 class _Entry:
@@ -111,6 +114,11 @@ class WebhookQueue:
     def waiting(self) -> int:
         """How many webhooks are accepted and not done."""
         return len(self._unsynced) + len(self._ready)
+
+    @property
+    def behind(self) -> bool:
+        """Whether what comes now is safe on disk, and waits longer than its sender should."""
+        return self.durable and (self._fault is not None or len(self._ready) > _BEHIND_HOOKS)
 
     @property
     def waiting_bytes(self) -> int:
@@ -220,7 +228,8 @@ class WebhookQueue:
             return None
         number = self._next_number
         self._next_number += 1
-        as_text = len(text) > _LARGE_BYTES or any(isinstance(held, msgspec.Raw) for held in hook.values())
+        as_text = len(text) > _LARGE_BYTES or len(self._ready) > _BEHIND_HOOKS
+        as_text = as_text or any(isinstance(held, msgspec.Raw) for held in hook.values())
         waiting = None if as_text else PendingWebhook(number, source, received_ms, hook, grant)
         return _Entry(number, waiting, text, share, asyncio.get_running_loop().create_future())
 

@@ -60,8 +60,9 @@ async def _kept(
         gateway.metrics.events(tool.name, "rejected")
         _log.warning("a %r webhook was refused with 503: %s", action, reason)
         return unavailable(reason, error.retry_after_s if isinstance(error, Overloaded) else 5)
-    loop = asyncio.get_running_loop()
-    await asyncio.wait(outcomes, timeout=max(0.0, until_s - loop.time()))
+    # While the broker is away each connection would else be held for the whole time that a tool gives.
+    left_s = 0.0 if gateway.webhook_queue.behind else until_s - asyncio.get_running_loop().time()
+    await asyncio.wait(outcomes, timeout=max(0.0, left_s))
     if all(one.done() for one in outcomes):
         return _told(action, [one.result() for one in outcomes])
     if tool.retries and not gateway.webhook_queue.durable:

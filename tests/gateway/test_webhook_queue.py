@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import gateway.webhook_queue
 from floorwatch.sdk.spool import DiskSpool, SpoolBusy
 from gateway.metrics import GatewayMetrics
 from gateway.publisher import Overloaded, Records
@@ -264,6 +265,30 @@ def test_a_disk_that_refuses_is_told_and_the_next_webhook_is_kept(tmp_path: Path
         assert (await done).events == 1
         assert len(world.publisher.records) == 1
         await webhook_queue.stop()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_a_queue_that_is_behind_keeps_text_alone_and_lets_senders_go(
+    on_disk: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.webhook_queue, "_BEHIND_HOOKS", 1)
+
+    async def main() -> None:
+        world = World()
+        webhook_queue = lane_of(world, tmp_path if on_disk else None)
+        await webhook_queue.start()
+        world.publisher.gate = asyncio.Event()
+        said = []
+        for name in ("0009", "0010", "0014"):
+            last = await webhook_queue.submit(SOURCE, distilled(fixture(name)))
+            said.append(webhook_queue.behind)
+        assert said == [False, on_disk, on_disk]
+        assert [entry.hook is None for entry in webhook_queue._ready] == [False, False, True]
+        world.publisher.gate.set()
+        await webhook_queue.stop()
+        assert (webhook_queue.waiting, webhook_queue.behind, (await last).events) == (0, False, 1)
 
     asyncio.run(main())
 

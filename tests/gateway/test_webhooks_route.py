@@ -19,6 +19,7 @@ from gateway.sources.label_studio.tool import LABEL_STUDIO
 from gateway.sources.registry import TOOLS
 from tests.core.harness import CoreRun
 from tests.gateway.harness import FIXTURES, NOW_MS, Bench, fixture, fixture_names, raw_fixture
+from tests.waits import until
 
 CONTENT = ("you are all lovely", "buy followers", "siehe Regel", "Apply the policy", "label_config", "content_id")
 
@@ -300,6 +301,22 @@ def test_the_time_of_a_deletion_is_that_of_its_arrival_however_long_it_waits() -
     bench = Bench(GatewaySettings(hook_deadline_s=0.02)).run(steps)
     assert bench.events[-1]["time"].startswith("2026-11-23T12:01:00")
     assert NOW_MS == 1_795_435_200_000
+
+
+def test_while_the_broker_is_known_to_be_away_a_webhook_on_disk_is_answered_at_once(tmp_path: Path) -> None:
+    """Its sender would else hold a connection for nothing: a tool that sends 2,000 a second would need 1,600."""
+
+    async def steps(bench: Bench) -> None:
+        bench.publisher.broken = True
+        first = asyncio.create_task(bench.hook(raw_fixture("0009")))
+        await until(bench.webhook_queue.faults, "the fault is known")
+        assert (await asyncio.wait_for(bench.hook(raw_fixture("0010")), 10))[0] == 202
+        bench.publisher.broken = False
+        assert (await first)[0] == 200
+        await drained(bench)
+        assert (await bench.hook(raw_fixture("0014")))[0] == 200
+
+    Bench(GatewaySettings(hook_deadline_s=30, spool_dir=tmp_path)).run(steps)
 
 
 def test_a_full_spool_is_503_and_counted(caplog: pytest.LogCaptureFixture) -> None:
