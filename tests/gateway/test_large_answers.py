@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
+import gateway.sources.label_studio.digest
 import gateway.sources.label_studio.large
 import gateway.sources.label_studio.large_parts
 from gateway.settings import GatewaySettings
@@ -128,6 +129,26 @@ def test_a_short_list_keeps_its_digest_and_a_long_one_has_another_version() -> N
     assert digest_of([mask([7.0, *numbers(1000)])], KEY.encode()) == digest_of(
         [mask([7, *numbers(1000)])], KEY.encode()
     )
+
+
+def test_many_parts_of_one_region_are_compared_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part is taken with the whole of its region: 1,000 of one region would be 1,000 times as much."""
+    key = KEY.encode()
+    parts = [mask([n, n, n]) for n in range(1000)]
+    related = [*parts, *({"type": "relation", "from_id": "r1", "to_id": "r1"} for _ in range(100))]
+    tracemalloc.start()
+    found = [digest_of(some, key) for some in (parts, list(reversed(parts)), related)]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20_000_000
+    assert found[0] == found[1]
+    assert [one[:2] for one in found] == ["2.", "2.", "2."]
+    other = [{**parts[0], "id": "r2"}, *parts[1:]]
+    changed = [mask([9, 9, 9, 9]), *parts[1:]]
+    assert len({found[0], found[2], digest_of(other, key), digest_of(changed, key)}) == 4
+    few = digest_of(parts[:20], key)
+    monkeypatch.setattr(gateway.sources.label_studio.digest, "MOST_NAMED", 0)
+    assert (few[:2], digest_of(parts[:20], key)[:2]) == ("1.", "2.")
 
 
 def endless(name: str) -> Iterator[bytes]:

@@ -20,6 +20,10 @@ not be in memory."""
 LONG_NUMBERS = 1000
 """How many numbers a list has that is kept as a hash, or more."""
 
+MOST_NAMED = 4_194_304
+"""Characters of content that parts are taken with because they name it. Where there are more, a hash stands for the content of each
+region, in version 2: 20,000 parts of one region would else be taken with 20,000 parts each."""
+
 LONG = "long numbers"
 _DIGITS = 4
 """Decimal digits kept of a number: coordinates are percents of an image, and a form that is saved anew may round them otherwise."""
@@ -42,6 +46,7 @@ _NOT_CONTENT = frozenset(
 )
 """What the tool adds to a part of an answer: names of its own, where it came from, notes, and the size of what was shown."""
 
+_NAMES = ("id", "parentID", "from_id", "to_id")
 Part = dict[str, Any]
 
 
@@ -64,8 +69,11 @@ def digest_of(parts: list[Any], key: bytes) -> str:
         if isinstance(part, dict) and isinstance(part.get("id"), str):
             regions[part["id"]].append(_canonical(_content(part)))
     content = {name: sorted(some) for name, some in regions.items()}
+    if _named_size(parts, content) > MOST_NAMED:
+        version = LONG_VERSION
+        content = {name: [hashlib.sha256(_bytes(_canonical(some))).hexdigest()] for name, some in content.items()}
     text = _canonical(sorted(_canonical(_whole(part, content)) for part in parts))
-    return f"{prefix_of(key, version)}:{_hmac(key, b'answer ' + text.encode('utf-8', 'surrogatepass'))[:32]}"
+    return f"{prefix_of(key, version)}:{_hmac(key, b'answer ' + _bytes(text))[:32]}"
 
 
 def prefix_of(key: bytes, version: str = VERSION) -> str:
@@ -141,10 +149,19 @@ def _whole(part: Any, regions: dict[str, list[str]]) -> Any:
     """Return a part with the content of its region and of what it names, in place of their ids."""
     if not isinstance(part, dict):
         return _rounded(part)
-    names = {
-        name: regions.get(part[name], []) for name in ("id", "parentID", "from_id", "to_id") if _is_name(part, name)
-    }
+    names = {name: regions.get(part[name], []) for name in _NAMES if _is_name(part, name)}
     return {"content": _content(part), "named": names}
+
+
+def _named_size(parts: list[Any], regions: dict[str, list[str]]) -> int:
+    """Return with how many characters of regions the parts would be taken."""
+    sizes = {name: sum(map(len, some)) for name, some in regions.items()}
+    held = [part for part in parts if isinstance(part, dict)]
+    return sum(sizes.get(part[name], 0) for part in held for name in _NAMES if _is_name(part, name))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _is_name(part: Part, name: str) -> bool:
