@@ -31,6 +31,12 @@ FACTS_AHEAD = 8_000
 """New facts, two segments of them. A partition that keeps up is flushed before it has that many."""
 
 
+QUIET_S = 3.0
+"""Seconds without a new record after which a changelog that earlier rules wrote is taken over."""
+
+_LOOKS = 20
+"""Readings after which it is taken over in any case, about a minute."""
+
 _UNREADABLE = (
     "{}: a record of the changelog cannot be read ({}). Going on without it would count wrongly, so the worker stops. Was it "
     "written by a newer version of Floorwatch, start that one. Otherwise rebuild the state from the log of events: delete the "
@@ -73,7 +79,7 @@ class LedgerStage:
         """
         self._partition, self._policy = partition, policy
         self._out, self._writer, self._reader, self._meter = out, writer, reader, meter
-        self._row_bytes = row_bytes
+        self._row_bytes, self._make_tasks = row_bytes, make_tasks
         self.store: LedgerStore = new_store(partition, policy, owner, make_tasks(partition), row_bytes)
         self._facts_ahead = facts_ahead
         self._appending: asyncio.Future[None] | None = None
@@ -90,12 +96,46 @@ class LedgerStage:
         return self.store.ledger.next
 
     async def recover(self) -> None:
-        """Read the changelog partition, a second time if its facts are many, and resume where its meta row says."""
-        changelog, store = self._out.name(topics.LEDGER), self.store
+        """Read the changelog partition and resume where its meta row says.
+
+        A changelog by earlier rules is read until it is quiet. The last flush of a worker that was ended can still be
+        arriving, and which of its rows this owner then counts on from could not be told afterwards (ADR 0027).
+        """
+        end = await self._read_changelog()
+        for _ in range(_LOOKS):
+            if self.store.ledger.recount is None:
+                break
+            await asyncio.sleep(QUIET_S)
+            self.store.ledger.tasks.close()
+            tasks = self._make_tasks(self._partition)
+            self.store = new_store(self._partition, self._policy, self.store.name, tasks, self._row_bytes)
+            before, end = end, await self._read_changelog()
+            if end == before:
+                break
+        else:
+            log.warning(
+                "the changelog of partition %d is still written by another worker after %d s; going on. Is a worker of the "
+                "earlier release stuck? End it. Rows of its last minute may then be wrong until their panes end; to be rid of "
+                "them, rebuild the state (docs/upgrading.md, Going back).",
+                self._partition,
+                _LOOKS * QUIET_S,
+            )
+        events = self._out.name(topics.EVENTS)
+        self._silent = self.store.ledger.next == 0 and await self._reader.empty(events, self._partition)
+        fold_counts = self.store.ledger.fold_counts
+        self._seen_duplicates, self._seen_late = fold_counts.duplicates, fold_counts.late
+        self._seen_refused = self.store.ledger.scopes.refused
+        self._seen_aside = fold_counts.set_aside
+        gc.freeze()  # restored rows are long-lived: keep the collector from walking them again and again
+
+    async def _read_changelog(self) -> int:
+        """Fill the store from the changelog, read a second time if its facts are many; return the offset after the last record."""
+        changelog, store, end = self._out.name(topics.LEDGER), self.store, 0
         try:
             with formats.read_from(f"{changelog}[{self._partition}]"):
                 async for records in self._reader.read(changelog, self._partition):
                     store.read_rows((key, value) for _, key, value in records)
+                    end = records[-1][0] + 1 if records else end
                 if store.reads_again:
                     async for records in self._reader.read(changelog, self._partition):
                         store.read_facts((key, value) for _, key, value in records)
@@ -105,13 +145,7 @@ class LedgerStage:
                 store.resume()
         except CONTENT_ERRORS as error:
             raise Invariant(_UNREADABLE.format(f"{changelog}[{self._partition}]", told(error))) from error
-        events = self._out.name(topics.EVENTS)
-        self._silent = self.store.ledger.next == 0 and await self._reader.empty(events, self._partition)
-        fold_counts = self.store.ledger.fold_counts
-        self._seen_duplicates, self._seen_late = fold_counts.duplicates, fold_counts.late
-        self._seen_refused = self.store.ledger.scopes.refused
-        self._seen_aside = fold_counts.set_aside
-        gc.freeze()  # restored rows are long-lived: keep the collector from walking them again and again
+        return end
 
     async def close(self) -> None:
         """Drop the state."""

@@ -119,6 +119,11 @@ class LedgerStore:
         self._room_bytes, self._row_bytes = in_hand_bytes, row_bytes
 
     @property
+    def name(self) -> str:
+        """What this holding of the partition is called, without the rules."""
+        return self._owner
+
+    @property
     def owner(self) -> str:
         """The owner named in keys; it tells by which rules rows are counted (``streams.core.recount``)."""
         recount = self.ledger.recount
