@@ -12,6 +12,9 @@ from gateway.sources.registry import TOOLS
 REFUSAL: web.ResponseKey[str] = web.ResponseKey("refusal", str)
 """Under which an answer carries its refusal's code, for the metrics."""
 
+LOGGED: web.ResponseKey[str] = web.ResponseKey("logged", str)
+"""Under which it carries what the log says of it: words that quote nothing of the request."""
+
 _HOOKS = " or ".join(one.path for one in TOOLS.values())
 
 _PLAIN = {
@@ -37,16 +40,31 @@ def answer(status: int, body: Any, headers: dict[str, str] | None = None) -> web
 
 
 def refused(
-    kind: type[web.HTTPException], code: str, reason: str, hint: str, headers: dict[str, str] | None = None
+    kind: type[web.HTTPException],
+    code: str,
+    reason: str,
+    hint: str,
+    headers: dict[str, str] | None = None,
+    *,
+    logged: str | None = None,
 ) -> web.HTTPException:
-    """Return an exception that answers with a code, a reason and a hint."""
+    """Return an exception that answers with a code, a reason and a hint.
+
+    Args:
+        kind: Its status.
+        code: For machines.
+        reason: What is wrong.
+        hint: How to mend it.
+        headers: More of the answer's headers.
+        logged: What the log says in place of a reason that quotes the request.
+    """
     text = msgspec.json.encode({"error": {"code": code, "reason": reason, "hint": hint}}).decode()
     arguments: dict[str, Any] = {"text": text, "content_type": "application/json", "headers": headers}
     if issubclass(kind, web.HTTPRequestEntityTooLarge):
         found: web.HTTPException = kind(max_size=0, actual_size=0, **arguments)
     else:
         found = kind(**arguments)
-    found[REFUSAL] = code
+    found[REFUSAL], found[LOGGED] = code, reason if logged is None else logged
     return found
 
 
@@ -55,7 +73,7 @@ def unavailable(reason: str, retry_after_s: int) -> web.Response:
     hint = "send the same request again; what was taken already is recognised as a duplicate"
     body = {"error": {"code": "unavailable", "reason": reason, "hint": hint}}
     found = answer(503, body, {"Retry-After": str(retry_after_s)})
-    found[REFUSAL] = "unavailable"
+    found[REFUSAL], found[LOGGED] = "unavailable", reason
     return found
 
 
@@ -63,7 +81,7 @@ def of_status(status: int, headers: dict[str, str] | None = None) -> web.Respons
     """Return the refusal of a request that no route has seen; it quotes nothing of the request."""
     code, reason, hint = _PLAIN.get(status, _PLAIN[500] if status >= 500 else _PLAIN[400])
     found = answer(status, {"error": {"code": code, "reason": reason, "hint": hint}}, headers)
-    found[REFUSAL] = code
+    found[REFUSAL], found[LOGGED] = code, reason
     return found
 
 

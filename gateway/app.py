@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from gateway.answers import REFUSAL, of_status, refused, unavailable
+from gateway.answers import LOGGED, REFUSAL, of_status, refused, unavailable, with_reason
 from gateway.authenticator import ClockMs, authenticator
 from gateway.body import Pool
 from gateway.browser import BrowserRules
@@ -20,6 +20,7 @@ from gateway.maintenance_route import MAINTENANCE_PATH, list_windows, plan_windo
 from gateway.metrics import GatewayMetrics
 from gateway.plans import NoPlans, PlanStore
 from gateway.publisher import PlanPublisher
+from gateway.refusal_log import SAY_EVERY_S, RefusalLog
 from gateway.settings import GatewaySettings
 from gateway.sources.registry import TOOLS
 from gateway.time_slices import SliceScheduler
@@ -27,10 +28,10 @@ from gateway.tool_state import ToolState
 from gateway.webhook_queue import WebhookQueue
 from gateway.webhooks_route import route_of
 from streams.adapters.token_buckets import TokenBuckets
+from telemetry.background import BackgroundTasks
 from telemetry.http import Ready, add_routes, without_version
+from telemetry.occasionally import Occasionally
 from telemetry.version import VERSION
-
-_log = logging.getLogger(__name__)
 
 EVENTS_PATH = "/v1/events"
 _EVENT_BODIES = 12
@@ -99,6 +100,7 @@ def build_app(
         authenticator=senders,
         buckets=TokenBuckets(settings.requests_per_s, settings.burst_requests, clock_ms),
         metrics=metrics,
+        refusals=RefusalLog(settings.sources, Occasionally(SAY_EVERY_S, time.monotonic)),
         clock_ms=clock_ms,
         browser=BrowserRules(settings),
         events=events,
@@ -116,8 +118,23 @@ def build_app(
     for tool in TOOLS.values():
         app.router.add_post(tool.path, route_of(tool), expect_handler=_expect)
     add_routes(app, metrics.registry, lambda: _ready(publisher, webhook_queue), lambda: _healthy(webhook_queue))
+    app.cleanup_ctx.append(_saying_refusals)
     app.cleanup_ctx.append(_running_lane)
     return app
+
+
+async def _saying_refusals(app: web.Application) -> AsyncIterator[None]:
+    refusals = app[GATEWAY].refusals
+
+    async def each_second() -> None:
+        while True:
+            await asyncio.sleep(1)
+            refusals.say_rest()
+
+    async with BackgroundTasks() as tasks:
+        tasks.start("refusals", each_second)
+        yield
+    refusals.say_rest(last=True)
 
 
 async def _running_lane(app: web.Application) -> AsyncIterator[None]:
@@ -139,7 +156,9 @@ def _healthy(webhook_queue: WebhookQueue) -> Ready:
 async def _expect(request: web.Request) -> None:
     """Look at the Expect header; the body is asked for only once its sender is known and has room."""
     if request.headers.get("Expect", "").lower() != "100-continue":
-        raise web.HTTPExpectationFailed(text="")
+        refusal = web.HTTPExpectationFailed(text="")
+        _note(request, refusal)  # middlewares come after this
+        raise refusal
 
 
 def _route(request: web.Request) -> str | None:
@@ -166,10 +185,19 @@ async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise
     finally:
         metrics.answered(route, status, loop.time() - began_s)
-        code = None if response is None else response.get(REFUSAL)
-        if code:
-            metrics.refused(code, request.get(SENDER, "unknown"))
+        if response is not None:
+            _note(request, response)
     return response
+
+
+def _note(request: web.Request, response: web.StreamResponse) -> None:
+    """Count and log an answer if it is a refusal."""
+    told = with_reason(response)
+    code = told.get(REFUSAL)
+    if code:
+        gateway, sender = request.app[GATEWAY], request.get(SENDER, "")
+        gateway.metrics.refused(code, sender or "unknown")
+        gateway.refusals.request(request, told, sender)
 
 
 @web.middleware
@@ -187,9 +215,9 @@ async def _never_a_traceback(request: web.Request, handler: Handler) -> web.Stre
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
-        route = _route(request) or "other"
-        _log.error("%s %s failed: %s at %s", request.method, route, type(error).__name__, place)
-        return of_status(500)
+        found = of_status(500)
+        found[LOGGED] = f"the gateway failed: {type(error).__name__} at {place}; report it"
+        return found
 
 
 @web.middleware

@@ -15,6 +15,7 @@ from gateway.http_connections import Connection
 from gateway.metrics import GatewayMetrics
 from gateway.plans import PlanStore
 from gateway.publisher import PlanPublisher
+from gateway.refusal_log import RefusalLog
 from gateway.settings import GatewaySettings
 from gateway.webhook_queue import WebhookQueue
 from streams.adapters.token_buckets import TokenBuckets
@@ -52,6 +53,7 @@ class Gateway:
         publishing: Bytes of events that wait for the broker.
         plans: What people have planned.
         strangers: Requests without a valid token, by address: probes, scrapes, and floods.
+        refusals: What was refused, for the log.
         rules: Names of the rules in its configuration, which may be older than that of the workers; empty: they are not known.
     """
 
@@ -62,6 +64,7 @@ class Gateway:
     authenticator: Authenticator
     buckets: TokenBuckets
     metrics: GatewayMetrics
+    refusals: RefusalLog
     clock_ms: ClockMs
     browser: BrowserRules
     events: Pool

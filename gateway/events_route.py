@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.answers import answer, refused, unavailable
+from gateway.answers import LOGGED, REFUSAL, answer, refused, unavailable
 from gateway.authenticator import Sender
 from gateway.body import reading
 from gateway.context import GATEWAY, Gateway, share_of
@@ -24,6 +24,9 @@ MAX_TOLD = 1000
 """Rejections told one by one; all are counted."""
 
 _KIND = "events"
+_LOGGED = 3
+"""Rejections whose code the log names."""
+
 _PART_RECORDS = 1000
 _PART_BYTES = 1_048_576
 
@@ -41,7 +44,7 @@ async def post_events(request: web.Request) -> web.Response:
         found = await _split(gateway, await held.body(request), media, held.time_slices)
         if isinstance(found, Refusal):
             gateway.metrics.events(_KIND, "rejected")
-            return answer(422, {"accepted": 0, "rejected_count": 1, "rejected": [_told(None, found)]})
+            return _partly(0, _Rejected(1, [_told(None, found)]))
         records, rejected = await _check(gateway, sender, found, held.time_slices)
         del found
         try:
@@ -53,8 +56,7 @@ async def post_events(request: web.Request) -> web.Response:
             return unavailable("the broker did not confirm in time", 2)
     gateway.metrics.events(_KIND, "accepted", len(records))
     gateway.metrics.events(_KIND, "rejected", rejected.count)
-    said = {"accepted": len(records), "rejected_count": rejected.count, "rejected": rejected.told}
-    return answer(422 if rejected.count else 202, said)
+    return _partly(len(records), rejected)
 
 
 async def _split(gateway: Gateway, body: bytes, media: str, time_slices: TimeSlices) -> list[Item] | Refusal:
@@ -144,6 +146,20 @@ async def _check(
             records.append(found[1])
         await time_slices.give_way()
     return records, rejected
+
+
+def _partly(accepted: int, rejected: _Rejected) -> web.Response:
+    """Return how many events were accepted, and which were not."""
+    said = {"accepted": accepted, "rejected_count": rejected.count, "rejected": rejected.told}
+    found = answer(422 if rejected.count else 202, said)
+    if rejected.count:
+        # Reasons may quote an event, codes and fields do not.
+        codes = ", ".join(
+            dict.fromkeys(f"{one['code']} {one['field'] or ''}".strip() for one in rejected.told[:_LOGGED])
+        )
+        found[REFUSAL] = "events_rejected"
+        found[LOGGED] = f"{rejected.count} events rejected ({codes}), {accepted} accepted"
+    return found
 
 
 def _told(item: Item | None, refusal: Refusal) -> Told:

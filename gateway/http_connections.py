@@ -15,14 +15,13 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.answers import of_status, with_reason
+from gateway.answers import REFUSAL, of_status, with_reason
 from gateway.fair_share import FairShare
+from gateway.refusal_log import RefusalLog
 from gateway.settings import GatewaySettings
-from telemetry.occasionally import Occasionally
 
 _log = logging.getLogger(__name__)
 
-SAY_EVERY_S = 10.0
 WRITE_TIMEOUT_S = 30.0
 """How long an answer may take to be read by its sender."""
 
@@ -53,12 +52,12 @@ class ConnectionTable:
         counted: Connections that were ended or refused, by reason.
     """
 
-    def __init__(self, most: int) -> None:
-        """Begin with none; ``most`` is the bound on all."""
+    def __init__(self, most: int, refusals: RefusalLog) -> None:
+        """Begin with none; ``most`` is the bound on all, ``refusals`` the log."""
         self._shares = {kind: FairShare(max(1, most * part // 4)) for kind, part in _QUARTERS.items()}
         self._open: dict[Connection, tuple[str, str]] = {}
         self._of: dict[tuple[str, str], dict[Connection, None]] = {}
-        self._say = Occasionally(SAY_EVERY_S, asyncio.get_running_loop().time)
+        self._refusals = refusals
         self.counted: Callable[[str], None] = lambda _: None
 
     def __len__(self) -> int:
@@ -68,7 +67,7 @@ class ConnectionTable:
         """Take a new connection. If there is no room, an idle one of the sender with the most is closed."""
         while not self._shares[NEW].take(peer, 1):
             if not self._end_one(NEW, peer):
-                self.noted("too_many", "more than gateway.max_connections allows, and none of them is idle")
+                self.noted("too_many", "more than gateway.max_connections allows, and none of them is idle", peer=peer)
                 one.abort()
                 return
         self._note(one, (NEW, peer))
@@ -80,7 +79,8 @@ class ConnectionTable:
             return True
         while not self._shares[kind].take(sender, 1):
             if not self._end_one(kind, sender):
-                self.noted("too_many", "more of one sender than its share, and none of them is idle")
+                # Its request is answered, and that answer logged.
+                self.counted("too_many")
                 return False
         self.closed(one)
         self._note(one, (kind, sender))
@@ -95,12 +95,18 @@ class ConnectionTable:
             if not self._of[held]:
                 del self._of[held]
 
-    def noted(self, reason: str, what: str) -> None:
-        """Count a connection that ended badly and log a summary now and then, without anything that it sent."""
+    def noted(self, reason: str, what: str, *, code: str = "", status: int = 0, peer: str = "") -> None:
+        """Count a connection that ended badly and log it, or now and then how many, without anything that it sent.
+
+        Args:
+            reason: As it is counted.
+            what: The same in words.
+            code: Code of the answer; empty without one.
+            status: Its status.
+            peer: The other side, as ``Connection.peer``.
+        """
         self.counted(reason)
-        count = self._say.due(reason)
-        if count:
-            _log.warning("%d connections in the last while: %s", count, what)
+        self._refusals.connection(code or reason, what, status, peer.removeprefix("ip:"))
 
     def _end_one(self, kind: str, asking: str) -> bool:
         """Close the oldest idle connection of the sender with the most of a kind, else of the one that asks.
@@ -202,7 +208,7 @@ class Connection(web.RequestHandler):
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 return await super().finish_response(request, resp, start_time)
         except TimeoutError:
-            self._table.noted("slow_reader", "an answer was not read by its sender")
+            self._table.noted("slow_reader", "an answer was not read by its sender", peer=self.peer)
             self.abort()
             return resp, True
         finally:
@@ -220,17 +226,20 @@ class Connection(web.RequestHandler):
         kind = type(exc).__name__
         if kind == "LineTooLong":
             status = 431
-        self._table.noted("malformed", f"a request was no HTTP ({kind})")
-        if getattr(request.writer, "output_size", 0) > 0:
-            raise ConnectionError("an answer has begun already")
+        begun_already = getattr(request.writer, "output_size", 0) > 0
         found = of_status(status)
         found.force_close()
+        said = f"a request was no HTTP ({kind})"
+        code, answered = ("", 0) if begun_already else (found[REFUSAL], found.status)
+        self._table.noted("malformed", said, code=code, status=answered, peer=self.peer)
+        if begun_already:
+            raise ConnectionError("an answer has begun already")
         return found
 
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ARG002 - may quote what was sent
         """Log only the kind of a fault, because its text may quote a request."""
         kind = type(kw.get("exc_info")).__name__
-        self._table.noted("failed", f"the connection's handling failed ({kind})")
+        self._table.noted("failed", f"the connection's handling failed ({kind})", peer=self.peer)
 
     def _await_head(self) -> None:
         self._head_timer = self._loop.call_later(self._settings.header_timeout_s, self._head_is_late)
@@ -244,8 +253,9 @@ class Connection(web.RequestHandler):
         self._head_timer = None
         if self.busy or self.transport is None:
             return
-        self._table.noted("slow_head", "no whole request head came in time")
         said = of_status(408)
+        what = "no whole request head came in time"
+        self._table.noted("slow_head", what, code=said[REFUSAL], status=said.status, peer=self.peer)
         body = said.body if isinstance(said.body, bytes) else b""
         head = f"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)

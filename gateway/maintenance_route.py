@@ -36,6 +36,7 @@ MOST_BODY_BYTES = 65_536
 KNOWN_WITHIN_S = 5.0
 """How long an answer waits until a worker knows of the window."""
 _POLL_S = 0.1
+_UNSOUND = "what it asks for is not right; the answer says what"
 
 
 class _WindowBody(Struct, forbid_unknown_fields=True):
@@ -129,7 +130,7 @@ def _window(body: bytes, gateway: Gateway, sender: Sender) -> Maintenance:
     try:
         asked = _decode(body)
     except msgspec.ValidationError as error:
-        raise refused(web.HTTPUnprocessableEntity, "bad_window", str(error), hint) from None
+        raise refused(web.HTTPUnprocessableEntity, "bad_window", str(error), hint, logged=_UNSOUND) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise refused(web.HTTPBadRequest, "bad_body", "the body is no JSON", hint) from None
     match = [asked.match] if isinstance(asked.match, str) else asked.match
@@ -193,7 +194,8 @@ def _time(name: str, text: str) -> int:
 
 
 def _refused(fault: PlanFault) -> web.HTTPException:
-    return refused(web.HTTPUnprocessableEntity, "bad_window", f"{fault.field}: {fault.reason}", fault.hint)
+    reason = f"{fault.field}: {fault.reason}"
+    return refused(web.HTTPUnprocessableEntity, "bad_window", reason, fault.hint, logged=_UNSOUND)
 
 
 async def _visible(gateway: Gateway, sender: Sender) -> dict[str, Maintenance] | web.Response:

@@ -44,7 +44,7 @@ REFUSED = Metric(
     "floorwatch_gateway_refused_total",
     "counter",
     "Requests refused, by the code in the answer and by the source whose token they showed: anyone where there are no "
-    "tokens, unknown before a token was looked at.",
+    "tokens, unknown before a token was looked at. events_rejected: some or all events of a request.",
     "requests",
     ("reason", "sender"),
 )

@@ -148,7 +148,7 @@ async def listening(app: web.Application) -> AsyncIterator[str]:
     gateway = app[GATEWAY]
     settings = gateway.settings
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
-    table = ConnectionTable(most_connections(settings.max_connections))
+    table = ConnectionTable(most_connections(settings.max_connections), gateway.refusals)
     table.counted = gateway.metrics.ended
     gateway.metrics.watch_connections(lambda: len(table))
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +21,6 @@ from gateway.sources.base import BadSignature, Bounds, Signature, Tool, TooManyP
 from gateway.time_slices import MAX_COMMAS, TooComplex
 from gateway.webhook_batch import WebhookOutcome
 from gateway.webhooks import BadWebhook
-
-_log = logging.getLogger(__name__)
 
 _MAX_NAME = 200
 _MOST_TOLD = 1000
@@ -55,10 +52,8 @@ async def _kept(
             asked = gateway.webhook_queue.submit_parts(source, parts, share_of(request, sender), sender.grant)
             outcomes = await asked
     except (Overloaded, TimeoutError) as error:
-        # Label Studio never asks again, so this one is lost unless somebody reads the log.
         reason = str(error) or "the spool's disk does not answer"
         gateway.metrics.events(tool.name, "rejected")
-        _log.warning("a %r webhook was refused with 503: %s", action, reason)
         return unavailable(reason, error.retry_after_s if isinstance(error, Overloaded) else 5)
     # While the broker is away each connection would else be held for the whole time that a tool gives.
     left_s = 0.0 if gateway.webhook_queue.behind else until_s - asyncio.get_running_loop().time()
@@ -175,8 +170,9 @@ def _source(tool: Tool, name: str, sender: Sender) -> str:
         raise refused(web.HTTPBadRequest, "bad_source", reason, f"name the {tool.title}, e.g. ?source=kul-1")
     source = f"{tool.name}/{name}"
     if not sender.may_send(source):
-        reason = f"the token of {sender.name} may not send for {source}"
-        raise refused(web.HTTPForbidden, "foreign_source", reason, f"allowed: {', '.join(sender.event_sources)}")
+        reason, allowed = f"the token of {sender.name} may not send for {source}", ", ".join(sender.event_sources)
+        logged = f"the token may not send for the {tool.title} that it names; allowed: {allowed}"
+        raise refused(web.HTTPForbidden, "foreign_source", reason, f"allowed: {allowed}", logged=logged)
     return source
 
 

@@ -167,6 +167,15 @@ GATEWAY_LIMITS = (
         _REQUESTS,
         _REQUESTS,
     ),
+    Limit(
+        "lines of the log about refused requests",
+        "gateway/refusal_log.py",
+        "of each configured source and code 5 at once, then one each 10 s; 400 characters each",
+        None,
+        "the next line says how many more there were; nobody waits",
+        _REFUSED,
+        None,
+    ),
 )
 
 FETCH_LIMITS = (

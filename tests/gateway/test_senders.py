@@ -19,6 +19,7 @@ from gateway.context import GATEWAY
 from gateway.fair_share import FairShare
 from gateway.http_connections import ConnectionTable, most_connections
 from gateway.listen import GatewaySite
+from gateway.refusal_log import RefusalLog
 from gateway.settings import GatewaySettings
 from telemetry.occasionally import Occasionally
 from tests.gateway.harness import Bench, label, raw_fixture
@@ -234,7 +235,7 @@ class NoDescriptors:
 
 def test_without_descriptors_it_pauses_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        table = ConnectionTable(100)
+        table = ConnectionTable(100, RefusalLog((), Occasionally(10, lambda: 0.0)))
         counted: list[str] = []
         table.counted = counted.append
         site = GatewaySite.__new__(GatewaySite)
@@ -266,6 +267,23 @@ def test_a_repeated_thing_is_said_now_and_then() -> None:
     assert [say.due("a"), say.due("a"), say.due("b"), say.due("a")] == [1, 0, 1, 0]
     now[0] = 10.0
     assert [say.due("a"), say.due("b")] == [3, 1]
+
+
+def test_what_was_not_said_is_said_when_its_while_is_over() -> None:
+    now = [0.0]
+    say = Occasionally(10, lambda: now[0])
+    assert [say.due("a", 2) for _ in range(4)] == [1, 1, 0, 0]
+    assert say.due("quiet") == 1
+    now[0] = 9.0
+    assert say.overdue() == []
+    now[0] = 10.0
+    assert say.overdue() == [("a", 2)]
+    assert not say.knows("quiet")
+    assert say.due("a", 1) == 0  # that sentence counts
+    assert say.overdue(last=True) == [("a", 1)]
+    now[0] = 20.0
+    assert say.overdue() == []
+    assert not say.knows("a")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 30), st.booleans()), max_size=60))

@@ -329,7 +329,10 @@ def test_a_full_spool_is_503_and_counted(caplog: pytest.LogCaptureFixture) -> No
         bench.publisher.broken = False
 
     Bench(GatewaySettings(spool_max_hooks=3, hook_deadline_s=0.02)).run(steps)
-    assert "refused with 503" in caplog.text
+    assert (
+        "refused 503 unavailable: POST /v1/hooks/label-studio, source anyone, from this machine: 2 webhooks of"
+        in caplog.text
+    )
 
 
 def test_a_webhook_that_breaks_the_translation_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
