@@ -83,10 +83,7 @@ def build_app(
     webhook_queue = WebhookQueue(
         settings, publisher, tool_state, clock_ms, metrics, limits=limits.events, plan=limits.sampling
     )
-    for_hooks = max(1, settings.max_requests // 4)
-    body = settings.max_body_bytes
-    events = Pool(FairShare(settings.max_requests - for_hooks), FairShare(_EVENT_BODIES * body), SliceScheduler())
-    hooks = Pool(FairShare(for_hooks), FairShare(_HOOK_BODIES * body), SliceScheduler())
+    events, hooks = _pools(settings)
     metrics.watch_spool(lambda: webhook_queue.waiting, lambda: webhook_queue.waiting_bytes)
     metrics.watch_memory(lambda: publisher.in_flight_bytes, lambda: events.body_bytes.held + hooks.body_bytes.held)
     metrics.watch_damage(lambda: webhook_queue.damaged_bytes)
@@ -121,6 +118,13 @@ def build_app(
     app.cleanup_ctx.append(_saying_refusals)
     app.cleanup_ctx.append(_running_lane)
     return app
+
+
+def _pools(settings: GatewaySettings) -> tuple[Pool, Pool]:
+    """Return what requests with events may hold together, and what webhooks may."""
+    for_hooks, body = max(1, settings.max_requests // 4), settings.max_body_bytes
+    events = Pool(FairShare(settings.max_requests - for_hooks), FairShare(_EVENT_BODIES * body), SliceScheduler())
+    return events, Pool(FairShare(for_hooks), FairShare(_HOOK_BODIES * body), SliceScheduler())
 
 
 async def _saying_refusals(app: web.Application) -> AsyncIterator[None]:

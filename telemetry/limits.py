@@ -120,7 +120,6 @@ GATEWAY_LIMITS = (
         None,
         "the rest of it waits for its next turn",
         "floorwatch_gateway_requests_under_way",
-        None,
     ),
     Limit(
         "accepted events waiting for the broker or the journal",
@@ -174,7 +173,6 @@ GATEWAY_LIMITS = (
         None,
         "the next line says how many more there were; nobody waits",
         _REFUSED,
-        None,
     ),
 )
 
@@ -204,7 +202,6 @@ FETCH_LIMITS = (
         None,
         "would stop all topics, which is why it is not the bound in force",
         "floorwatch_batches_in_hand",
-        None,
     ),
 )
 
@@ -235,7 +232,6 @@ STAGE_LIMITS = (
         None,
         "they are drained into rows at once; nobody waits",
         _UNFLUSHED,
-        None,
     ),
     Limit(
         "numbers of dimension values and tuples",
@@ -244,7 +240,6 @@ STAGE_LIMITS = (
         None,
         "numbering begins anew; no row changes",
         "floorwatch_interned_tuples",
-        None,
     ),
     Limit(
         "distinct scopes of a ledger partition",
@@ -262,7 +257,6 @@ STAGE_LIMITS = (
         "tables.max_scopes",
         "rows whose pane has expired go",
         _ROWS,
-        None,
     ),
     Limit(
         "facts of tasks in memory",
@@ -280,7 +274,6 @@ STAGE_LIMITS = (
         "tables.correction_horizon_days",
         "tasks whose facts are all older are dropped",
         "floorwatch_cold_tasks",
-        None,
     ),
     Limit(
         "rows merged and not published, of a scopes partition",
@@ -307,7 +300,6 @@ STAGE_LIMITS = (
         None,
         "the others are decoded again",
         _ROWS,
-        None,
     ),
     Limit(
         "what audits that are alike count for, remembered",
@@ -316,7 +308,6 @@ STAGE_LIMITS = (
         None,
         "they are found anew",
         _FOLDED,
-        None,
     ),
     Limit(
         "times as text, remembered",
@@ -325,7 +316,6 @@ STAGE_LIMITS = (
         None,
         "the one used least goes",
         _FOLDED,
-        None,
     ),
 )
 
@@ -346,7 +336,6 @@ OUTPUT_LIMITS = (
         "kafka.max_message_bytes",
         "a row beyond seven eighths keeps nothing by name and is told; any other such record ends the worker with code 78, uncommitted",
         "floorwatch_largest_record_bytes",
-        None,
     ),
     Limit(
         "rows on their way to Redis",
