@@ -21,6 +21,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.plans import NoPlans, PlanStore
 from gateway.publisher import PlanPublisher
 from gateway.refusal_log import SAY_EVERY_S, RefusalLog
+from gateway.refused_counts import RefusedCounts, RefusedStore
 from gateway.settings import GatewaySettings
 from gateway.sources.registry import TOOLS
 from gateway.time_slices import SliceScheduler
@@ -60,6 +61,7 @@ def build_app(
     limits: Limits | None = None,
     plans: PlanStore | None = None,
     rules: Sequence[str] = (),
+    refused_store: RefusedStore | None = None,
 ) -> web.Application:
     """Return the gateway.
 
@@ -71,6 +73,7 @@ def build_app(
         limits: What is refused of an event. They are intake's, so that intake accepts everything accepted here.
         plans: What people have planned; None: it cannot be read.
         rules: Names of the rules of the configuration; empty: they are not known.
+        refused_store: Where what is refused is counted over all gateways; None: nowhere.
 
     Raises:
         UnauthenticatedGateway: It would listen beyond loopback without tokens.
@@ -106,6 +109,7 @@ def build_app(
         publishing=FairShare(round(_PUBLISHING * settings.max_in_flight_bytes)),
         plans=plans or NoPlans(),
         rules=tuple(rules),
+        refused_counts=None if refused_store is None else RefusedCounts(refused_store, clock_ms),
     )
     app.router.add_post(EVENTS_PATH, post_events, expect_handler=_expect)
     app.router.add_get(MAINTENANCE_PATH, list_windows)
@@ -128,7 +132,7 @@ def _pools(settings: GatewaySettings) -> tuple[Pool, Pool]:
 
 
 async def _saying_refusals(app: web.Application) -> AsyncIterator[None]:
-    refusals = app[GATEWAY].refusals
+    refusals, counts = app[GATEWAY].refusals, app[GATEWAY].refused_counts
 
     async def each_second() -> None:
         while True:
@@ -137,8 +141,12 @@ async def _saying_refusals(app: web.Application) -> AsyncIterator[None]:
 
     async with BackgroundTasks() as tasks:
         tasks.start("refusals", each_second)
+        if counts is not None:
+            tasks.start("counts of refusals", counts.write_forever)
         yield
     refusals.say_rest(last=True)
+    if counts is not None:
+        await counts.write()
 
 
 async def _running_lane(app: web.Application) -> AsyncIterator[None]:
@@ -201,7 +209,9 @@ def _note(request: web.Request, response: web.StreamResponse) -> None:
     if code:
         gateway, sender = request.app[GATEWAY], request.get(SENDER, "")
         gateway.metrics.refused(code, sender or "unknown")
-        gateway.refusals.request(request, told, sender)
+        named = gateway.refusals.request(request, told, sender)
+        if gateway.refused_counts is not None:
+            gateway.refused_counts.add(named, told.status, code)
 
 
 @web.middleware

@@ -16,6 +16,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.plans import PlanStore
 from gateway.publisher import PlanPublisher
 from gateway.refusal_log import RefusalLog
+from gateway.refused_counts import RefusedCounts
 from gateway.settings import GatewaySettings
 from gateway.webhook_queue import WebhookQueue
 from streams.adapters.token_buckets import TokenBuckets
@@ -54,6 +55,7 @@ class Gateway:
         plans: What people have planned.
         strangers: Requests without a valid token, by address: probes, scrapes, and floods.
         refusals: What was refused, for the log.
+        refused_counts: The same for all gateways together; None: it is not counted.
         rules: Names of the rules in its configuration, which may be older than that of the workers; empty: they are not known.
     """
 
@@ -73,6 +75,7 @@ class Gateway:
     strangers: TokenBuckets
     plans: PlanStore
     rules: tuple[str, ...] = ()
+    refused_counts: RefusedCounts | None = None
 
     def sender(self, request: web.Request, kind: str) -> Sender:
         """Return the sender. From now on the connection counts for that sender.

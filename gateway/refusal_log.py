@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 
 from gateway.answers import LOGGED, REFUSAL
 from gateway.sources.registry import TOOLS
+from streams.adapters.refused_requests import UNKNOWN
 from telemetry.occasionally import Occasionally
 
 _log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ class RefusalLog:
         self._say = say
         self._last: dict[str, str] = {}
 
-    def request(self, request: web.BaseRequest, response: web.StreamResponse, sender: str) -> None:
-        """Note a request that was answered with a refusal.
+    def request(self, request: web.BaseRequest, response: web.StreamResponse, sender: str) -> str:
+        """Note a request that was answered with a refusal; return the source it is of, or says it is of.
 
         Args:
             request: Its head.
@@ -54,7 +55,7 @@ class RefusalLog:
         claimed = "" if sender else request.query.get("source", "")
         if claimed not in self._sources:
             claimed = ""
-        whose = sender or (f"{claimed}, as it says" if claimed else "unknown")
+        whose = sender or (f"{claimed}, as it says" if claimed else UNKNOWN)
         # A failure of ours is told with its place, and each place for itself.
         kind = _BETWEEN.join((whose, code, reason if response.status == 500 else ""))
         count = self._say.due(kind, AT_ONCE)
@@ -62,6 +63,7 @@ class RefusalLog:
             method = request.method if request.method in _METHODS else "?"
             where = f"{method} {shown_path(request.path)}, source {whose}, {address_class(request.remote or '')}"
             self._write(kind, f"refused {response.status} {code}: {where}: {reason}", count - 1)
+        return sender or claimed or UNKNOWN
 
     def connection(self, code: str, what: str, status: int = 0, peer: str = "") -> None:
         """Note a connection that was ended, or on which came no HTTP.

@@ -30,6 +30,7 @@ from gateway.publisher import KafkaPublisher, PlanPublisher
 from gateway.settings import GatewaySettings
 from gateway.tool_state import RedisToolState
 from streams.adapters.clients import kafka_settings, redis_client
+from streams.adapters.refused_requests import refused_store
 from streams.engine.log import KafkaLogWriter
 from streams.models.kafka_error import said_by
 from streams.models.kafka_producer import started_producer
@@ -124,7 +125,8 @@ async def run_gateway(
     future_ms = round(config.engine.future_tolerance_s * 1000)
     limits = Limits(config.engine.max_event_bytes, future_ms, event_limits(config.events), config.sampling.plan())
     plans = RedisPlans(redis, config.redis.prefix)
-    app = build_app(settings, publisher, tool_state, wall_ms, limits, plans, config.alerts.rule_names())
+    refused = refused_store(redis, config.redis.prefix)
+    app = build_app(settings, publisher, tool_state, wall_ms, limits, plans, config.alerts.rule_names(), refused)
     try:
         async with listening(app) as url:
             # Objects that exist now are kept for good. Without this, each full collection would scan them again, for 70

@@ -167,6 +167,14 @@ GATEWAY_LIMITS = (
         _REQUESTS,
     ),
     Limit(
+        "what gateways have refused, in Redis",
+        "streams/adapters/refused_requests.py",
+        "one number each quarter of an hour of each configured source and code, 1,000 in all; a day",
+        None,
+        "those refused last stay; while Redis is away each gateway counts in memory, within the same bound",
+        _REFUSED,
+    ),
+    Limit(
         "lines of the log about refused requests",
         "gateway/refusal_log.py",
         "of each configured source and code 5 at once, then one each 10 s; 400 characters each",

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "people": ("floorwatch.cli.people", "people"),
     "scorecard": ("floorwatch.cli.people", "scorecard"),
     "roster": ("floorwatch.cli.roster", "roster"),
+    "sources": ("floorwatch.cli.sources", "sources"),
     "generate": ("floorwatch.cli.generate", "generate"),
 }
 """Command name to module and function."""
@@ -65,7 +66,7 @@ GROUPS: dict[str, tuple[str, str]] = {
 PANELS: dict[str, tuple[str, ...]] = {
     "Start": ("up", "demo", "simulate"),
     "Look": ("table", "forecast", "whatif", "quality", "people", "scorecard", "roster", "audits"),
-    "Explain a number": ("why", "facts", "explain", "dead-letters"),
+    "Explain a number": ("why", "facts", "explain", "sources", "dead-letters"),
     "Alerts": (
         *("incidents", "ack", "silence", "snooze", "escalate", "assign", "comment", "link", "merge", "unmerge"),
         *("oncall", "maintenance", "alerts", "notifications", "rules"),

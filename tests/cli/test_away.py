@@ -30,6 +30,7 @@ READERS = (
     "incidents",
     "incidents show abcdef",
     "notifications list",
+    "sources",
     "people",
     "people --incidents",
     "scorecard ana",

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from gateway.context import GATEWAY, Limits
 from gateway.serve import listening
 from gateway.settings import GatewaySettings
 from gateway.webhook_queue import WebhookQueue
+from streams.adapters.refused_requests import refused_store
 from tests.gateway.doubles import LocalToolState, MemoryPublisher, WorkersPlans
+from tests.redis_clients import async_client
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "label-studio-1.23.2"
 NOW_MS = int(datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp() * 1000)
@@ -42,6 +45,7 @@ class Bench:
         self.tool_state = LocalToolState()
         self.plans = WorkersPlans(self.publisher)
         self.rules: tuple[str, ...] = ()
+        self.redis_url = ""
         self.now_ms = NOW_MS
         self.client: Client = None
         self.app: web.Application = None  # type: ignore[assignment]
@@ -78,12 +82,15 @@ class Bench:
 
     def run(self, steps: Steps) -> Bench:
         async def main() -> None:
-            self.app = build_app(
-                self.settings, self.publisher, self.tool_state, lambda: self.now_ms, self.limits, self.plans, self.rules
-            )
-            self.app[GATEWAY].webhook_queue._retry_s = (0.01, 0.02)
-            async with listening(self.app) as self.url, aiohttp.ClientSession(self.url) as self.client:
-                await steps(self)
+            async with AsyncExitStack() as stack:
+                refused = None  # what is refused is counted where a test names a Redis
+                if self.redis_url:
+                    refused = refused_store(await stack.enter_async_context(async_client(self.redis_url)), "f:")
+                given = (self.publisher, self.tool_state, lambda: self.now_ms, self.limits, self.plans, self.rules)
+                self.app = build_app(self.settings, *given, refused)
+                self.app[GATEWAY].webhook_queue._retry_s = (0.01, 0.02)
+                async with listening(self.app) as self.url, aiohttp.ClientSession(self.url) as self.client:
+                    await steps(self)
 
         asyncio.run(main())
         return self
