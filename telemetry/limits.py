@@ -1,7 +1,6 @@
 """The limits as data: every buffer between socket and disk, its bound, who waits at it, and the metrics that show it.
 
-``docs/limits.md`` is written from this list (``telemetry.docs``), and tests hold each row's metrics to the catalogue and each
-row's setting to the configuration.
+``docs/limits.md`` is written from this list; tests hold each row's metrics to the catalogue and its setting to the configuration.
 """
 
 from __future__ import annotations
