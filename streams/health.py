@@ -23,6 +23,7 @@ from alerts.health.facts import ChannelHealth, HealthFacts, HealthLimits, Notifi
 from alerts.health.faults import broken_path, faults_of
 from alerts.health.heartbeat import HEARTBEAT, BeatMeter, Heartbeat, HeartbeatState, encode_state
 from alerts.health.incidents import Place, stream_signals, worth_saying, worth_telling
+from alerts.health.refusals import REFUSED, WITHIN_MS, refusals
 from alerts.health.sources import (
     SILENT,
     SourceCounts,
@@ -38,6 +39,7 @@ from alerts.outbox import Outbox
 from alerts.settings.health import HealthSettings, HeartbeatSettings
 from alerts.signals import Signal
 from streams.adapters.readmodel import ReadModel
+from streams.adapters.refused_requests import refused_since
 from streams.adapters.source_counts import SourceStore, SourceTally
 from streams.adapters.topic_names import TopicNames
 from streams.agents.incidents import TICK_KEY
@@ -129,12 +131,14 @@ class WatchedSources:
         store: Where all workers' counts are.
         limits: From when on a source is silent.
         behind: Returns how many records this worker's intake has still to read.
+        refused: Where the refusals of all gateways are; None: they are not looked at.
     """
 
     tally: SourceTally
     store: SourceStore
     limits: SourceLimits
     behind: Callable[[], int]
+    refused: SourceStore | None = None
 
 
 class WatchedDelivery(Protocol):
@@ -233,7 +237,8 @@ class HealthWatch:
         if not facts.redis_fault:
             with contextlib.suppress(RedisError, OSError, TimeoutError):  # what is not known ends nothing
                 silent = await self._silences(facts, stage.live())
-                self._say_faults(facts, stage, [*faults_of(facts, self._limits), *silent])
+                refused = await self._refusals(facts, stage.live())
+                self._say_faults(facts, stage, [*faults_of(facts, self._limits), *silent, *refused])
         await self._beat(broken)
 
     async def _silences(self, facts: HealthFacts, live: Sequence[Incident]) -> list[StreamFault]:
@@ -251,6 +256,16 @@ class HealthWatch:
         if any(one.behind > _BEHIND for one in facts.notifiers):
             return [one for one in faults if one.scope.get("source", "") in told]
         return faults
+
+    async def _refusals(self, facts: HealthFacts, live: Sequence[Incident]) -> list[StreamFault]:
+        """Return the sources whose requests the gateways refuse."""
+        watched = self._sources
+        if watched is None or watched.refused is None:
+            return []
+        told = {one.scope.get("source", "") for one in live if one.kind == REFUSED}
+        async with asyncio.timeout(_REDIS_S):
+            found = await refused_since(watched.refused, facts.now_ms - WITHIN_MS, facts.now_ms)
+        return refusals(found, watched.limits, facts.now_ms, told)
 
     def _say_faults(self, facts: HealthFacts, stage: AlertsOwner, faults: Sequence[StreamFault]) -> None:
         """Write signals of what is broken to the log of the incidents. A log that takes nothing is not waited for."""

@@ -21,6 +21,7 @@ from alerts.incident import Incident
 from floorwatch.settings.policies import exported_kinds
 from floorwatch.settings.review import warnings
 from floorwatch.settings.schema import FloorwatchConfig
+from streams.adapters.refused_requests import refused_store
 from streams.adapters.source_counts import SourceStore
 from streams.agents.incidents import IncidentsStage
 from streams.app import Worker
@@ -145,6 +146,7 @@ def _health_watch(worker: Worker, delivery: NotificationService, metrics: Engine
             SourceStore(worker.redis, config.redis.prefix, KEPT_MS),
             source_limits_of(config.alerts.health),
             worker.intake_behind,
+            refused_store(worker.redis, config.redis.prefix),
         ),
         heartbeat=heartbeat_of(config.alerts.heartbeat, delivery.channels.by_name, metrics),
         beat_every_s=every_s,

@@ -85,7 +85,7 @@ class StreamFault(Struct, frozen=True):
     """One thing that is broken.
 
     Attributes:
-        kind: ``source_silent``, ``watermark_stalled``, ``notifier_dead`` or ``receiver_failing``.
+        kind: ``source_silent``, ``source_refused``, ``watermark_stalled``, ``notifier_dead`` or ``receiver_failing``.
         scope: What is broken: ``{"channel": "ops"}``, ``{"worker": "floor-1:9464"}``; empty for the whole.
         since_ms: Wall time since when.
         lasting_ms: For how long.

@@ -65,8 +65,13 @@ def silent_so_far(counts: SourceCounts, limits: SourceLimits, now_ms: int) -> li
         name
         for name, last_ms in counts.last_ms.items()
         if now_ms - last_ms >= min(limits.silent_ms, _own_ms(limits, name) or limits.silent_ms)
-        and _fitting(limits.quiet, name) is None
+        and not is_quiet(limits, name)
     )
+
+
+def is_quiet(limits: SourceLimits, name: str) -> bool:
+    """Tell whether nothing is told of a source."""
+    return _fitting(limits.quiet, name) is not None
 
 
 def quarters_wanted(counts: SourceCounts, names: Iterable[str], now_ms: int) -> dict[int, list[str]]:

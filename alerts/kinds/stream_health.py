@@ -70,6 +70,15 @@ def _silent(incident: Incident) -> Phrase:
     return Phrase("silent", held, f"silent ({held})", line=incident.evidence)
 
 
+def _refused(incident: Incident) -> Phrase:
+    """Return ``37 requests refused``."""
+    times = figure(incident, "refused")
+    if incident.value is None or times is None:
+        return Phrase("", "", "not refused any more", line=incident.evidence)
+    said = plural(times, "request")
+    return Phrase(said, "", f"{said} refused", line=incident.evidence)
+
+
 def rate_words(per_hour: int) -> str:
     """Return a rate of events in words: by the minute, or by the hour where that is less than two.
 
@@ -93,6 +102,14 @@ STREAM_KINDS: tuple[StreamKind, ...] = (
         "20 events are missing; or for what `alerts.health.sources` says of it.",
         severity="warn",
         figures={"usual_per_hour": "events an hour that usually come at this time"},
+    ),
+    StreamKind(
+        "source_refused",
+        "Source is refused",
+        _refused,
+        "The gateways have refused 10 requests or more of a source of `gateway.sources` within half an hour (429 is not counted).",
+        severity="warn",
+        figures={"refused": "requests refused within half an hour"},
     ),
     StreamKind(
         "watermark_stalled",

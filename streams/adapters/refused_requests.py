@@ -14,6 +14,9 @@ KEPT_MS = 86_400_000
 UNKNOWN = "unknown"
 """Whose requests are of no source: those without a valid token that name none."""
 
+ANYONE = "anyone"
+"""Whose requests are of no source either: nobody has a token."""
+
 _BETWEEN = " "
 
 

