@@ -11,11 +11,11 @@ from floorwatch.cli.options import ConfigOption, JsonLinesOption, VarOption
 from floorwatch.output.reader_zone import local_rfc3339
 from floorwatch.output.terminal import aligned, say, say_json, say_lines, window_width
 from streams.core.time_text import rfc3339
+from streams.models.timestamps import HOUR_MS
 
 if TYPE_CHECKING:
     from streams.adapters.refused_requests import RefusedRequests
 
-_HOUR_MS = 3_600_000
 
 Heard = list[tuple[str, int, int]]
 """By source its last event (wall ms), and how many came in the last hour, counted by quarters."""
@@ -48,7 +48,7 @@ async def _read(settings: Any, now_ms: int) -> tuple[Heard, list[RefusedRequests
     try:
         store = SourceStore(redis, settings.redis.prefix, HEARD_KEPT_MS)
         _, last_ms = await store.last()
-        first = (now_ms - _HOUR_MS) // QUARTER_MS + 1
+        first = (now_ms - HOUR_MS) // QUARTER_MS + 1
         counts = await store.counts({one: list(last_ms) for one in range(first, first + 4)} if last_ms else {})
         heard = [(name, at_ms, sum(one.get(name, 0) for one in counts.values())) for name, at_ms in last_ms.items()]
         refused = await refused_since(refused_store(redis, settings.redis.prefix), now_ms - KEPT_MS, now_ms)

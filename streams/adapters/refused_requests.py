@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from streams.adapters.source_counts import QUARTER_MS, SourceStore
+from streams.models.timestamps import DAY_MS
 
-KEPT_MS = 86_400_000
+KEPT_MS = DAY_MS
 """How long refusals are remembered after the last of their kind: a day."""
 
 UNKNOWN = "unknown"

@@ -20,6 +20,7 @@ from gateway.refused_counts import RefusedCounts
 from streams.adapters.refused_requests import RefusedRequests, refused_name, refused_since, refused_store
 from streams.adapters.source_counts import MOST_SOURCES, SourceStore, SourceTally
 from streams.core.time_text import rfc3339
+from streams.models.timestamps import DAY_MS
 from tests.brokers import running_valkey
 from tests.gateway.harness import NOW_MS, Bench, label
 from tests.gateway.raw import KUL, MNL, raw, secured
@@ -27,7 +28,6 @@ from tests.redis_clients import async_client, blocking_client
 
 MINE, THEIRS = {"Authorization": f"Bearer {KUL}"}, {"Authorization": f"Bearer {MNL}"}
 STRANGER = {"Authorization": "Bearer SECRET-5f2a"}
-DAY_MS = 86_400_000
 
 
 @pytest.fixture(scope="module")
