@@ -182,7 +182,7 @@ def filled(redis_url: str) -> None:
         events.add(["label-studio/kul"] * 5, NOW_MS - 7_200_000)
         events.add(["cvat/roads"], NOW_MS - 7_200_000)
         refused.add([refused_name("kul", 401, "unauthorized")] * 1200, NOW_MS - 60_000)
-        refused.add([refused_name("old one", 400, "not_json")], NOW_MS - 2 * DAY_MS)
+        refused.add([refused_name("old one", 400, "not_json")], NOW_MS - DAY_MS - 60_000)
         await SourceStore(redis, "f:", HEARD_KEPT_MS).write(events, NOW_MS)
         await refused_store(redis, "f:").write(refused, NOW_MS - DAY_MS)
 
