@@ -46,5 +46,6 @@ def _fault(sender: str, parts: list[RefusedRequests], now_ms: int) -> StreamFaul
     last_ms = max(one.last_ms for one in parts)
     said = f"The gateway refused {plural(times, 'request')} of source {printable(sender)} within {duration(WITHIN_MS / 1000)}"
     evidence = f"{said}: {codes}; the last {instant(last_ms)}. Its log says why."
-    since_ms = now_ms - WITHIN_MS
-    return StreamFault(REFUSED, {"source": sender}, since_ms, WITHIN_MS, 0, evidence, {"refused": times})
+    # Of each code only the last refusal is known by its time; seconds after a set-up broke it is near the first.
+    since_ms = min(one.last_ms for one in parts)
+    return StreamFault(REFUSED, {"source": sender}, since_ms, now_ms - since_ms, 0, evidence, {"refused": times})

@@ -204,6 +204,7 @@ def test_a_refused_source_is_written_and_ends_without_another_refusal(redis_url:
                 True,
                 {"refused": 37},
             )
+            assert one.since_ms == now_ms
             it.stage.said.clear()
             fault = StreamFault("source_refused", one.scope, now_ms, 60_000, 0, one.evidence, one.figures)
             it.stage.incidents.append(incident(fault))
