@@ -12,6 +12,7 @@ from pathlib import Path
 from config.errors import ConfigErrors
 from config.files import FileFault, read_secret
 from gateway.settings import GatewaySettings, SourceSettings, unauthenticated
+from gateway.sources.places import PlaceSettings
 from streams.core.time_text import rfc3339
 from streams.models.grants import SenderGrant
 from streams.models.timestamps import to_ms
@@ -198,7 +199,7 @@ def authenticator(settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> A
     Raises:
         UnauthenticatedGateway: It would listen beyond loopback without tokens.
         TokenFault: A token file cannot be read, or two sources share a token.
-        MappingFault: A mapping cannot be used.
+        MappingFault: A mapping, or a list of users, cannot be used.
     """
     fault = unauthenticated(settings)
     if fault is not None:
@@ -212,6 +213,17 @@ def authenticator(settings: GatewaySettings, clock_ms: ClockMs = lambda: 0) -> A
             rest = f" (and {more} more: floorwatch map test {source.mapped.mapping})" if more else ""
             said = f"gateway.sources.{name}.mapped.mapping: {place}: {first.reason}{rest}"
             raise MappingFault(said) from errors
+    for at, section in settings.sections().items():
+        if isinstance(section, PlaceSettings):
+            try:
+                section.load_users()
+            except ConfigErrors as errors:
+                first, more = errors.errors[0], len(errors.errors) - 1
+                where = f"{first.path}:{first.line}:{first.column}" if first.line else first.path
+                rest = f" (and {more} more)" if more else ""
+                hint = f"; {first.hint}" if first.hint else ""
+                said = f"gateway.{'.'.join(at)}.users_csv: {where}: {first.reason}{hint}{rest}"
+                raise MappingFault(said) from errors
     return Authenticator(settings, clock_ms)
 
 

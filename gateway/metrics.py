@@ -57,6 +57,14 @@ ENDED = Metric(
     "connections",
     ("reason",),
 )
+UNMAPPED = Metric(
+    "floorwatch_gateway_unmapped_total",
+    "counter",
+    "Webhooks with a person or a project that no mapping places, where others of its source are placed: tool, and person or "
+    "project. The log names each once.",
+    "webhooks",
+    ("source_kind", "of"),
+)
 DAMAGED = Metric(
     "floorwatch_gateway_spool_damaged_bytes",
     "gauge",
@@ -75,6 +83,7 @@ GATEWAY_METRICS: tuple[Metric, ...] = (
     REQUESTS,
     EVENTS,
     REFUSED,
+    UNMAPPED,
     SPOOL,
     SPOOL_BYTES,
     DAMAGED,
@@ -104,6 +113,7 @@ class GatewayMetrics:
         self._requests = Counter(REQUESTS.name, REQUESTS.help, REQUESTS.labels, registry=self.registry)
         self._events = Counter(EVENTS.name, EVENTS.help, EVENTS.labels, registry=self.registry)
         self._refused = Counter(REFUSED.name, REFUSED.help, REFUSED.labels, registry=self.registry)
+        self._unmapped = Counter(UNMAPPED.name, UNMAPPED.help, UNMAPPED.labels, registry=self.registry)
         self._ended = Counter(ENDED.name, ENDED.help, ENDED.labels, registry=self.registry)
         self._spool = Gauge(SPOOL.name, SPOOL.help, registry=self.registry)
         self._seconds = Histogram(
@@ -121,6 +131,10 @@ class GatewayMetrics:
     def refused(self, reason: str, sender: str) -> None:
         """Count a request refused: a code of ours, and a name of the settings."""
         self._refused.labels(reason, sender).inc()
+
+    def unmapped(self, kind: str, of: str) -> None:
+        """Count a webhook with a person or a project that no mapping places."""
+        self._unmapped.labels(kind, of).inc()
 
     def ended(self, reason: str) -> None:
         """Count a connection refused or ended."""

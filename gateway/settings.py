@@ -241,13 +241,17 @@ class GatewaySettings(Section):
             return getattr(self, tool.section)
         return section_of(tool, self.sources.get(source.partition("/")[2]))
 
+    def sections(self) -> dict[tuple[str, ...], Any]:
+        """Return the sections of all tools, by their place below ``gateway``."""
+        found: dict[tuple[str, ...], Any] = {("label_studio",): self.label_studio}
+        for name, source in self.sources.items():
+            found |= {("sources", name, tool): getattr(source, tool) for tool in ToolSections.model_fields}
+        return found
+
     def known_labelers(self) -> list[LabelerDims]:
-        """Return what the sections of all tools say of labellers."""
-        sections = [
-            self.label_studio,
-            *(getattr(one, name) for one in self.sources.values() for name in ToolSections.model_fields),
-        ]
-        return [dims for one in sections for dims in one.labelers.values()]
+        """Return what the sections of all tools say of labellers; of projects what holds for their labellers."""
+        sections = self.sections().values()
+        return [dims for one in sections for dims in (*one.people.values(), *one.projects.values())]
 
     @property
     def grant_keys(self) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ from gateway.settings import GatewaySettings
 from gateway.sources.base import TranslationContext, Webhook
 from gateway.sources.registry import tool_of
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
-from streams.models.events import AuditCompleted
+from streams.models.events import AuditCompleted, LabelSubmitted
 from streams.models.grants import SenderGrant
 from streams.models.sampling_plan import NO_PLAN, NOTHING_KNOWN, SamplingPlan
 from streams.models.time_rules import DEFAULT_LIMITS, EventLimits
@@ -47,12 +47,14 @@ class WebhookOutcome:
         ignored: Why there are none, where none are expected.
         problems: What could not be translated.
         incomparable: How many of the events are audits without a verdict.
+        unmapped: Who and what is not placed, though others of its source are: ``person`` or ``project``, and the id.
     """
 
     events: int
     ignored: str | None
     problems: tuple[WebhookProblem, ...]
     incomparable: int = 0
+    unmapped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -115,6 +117,7 @@ def translate_all(
         now_seen.update(found.remember)
         batch.remember.update(found.remember)
         problems = list(found.problems)
+        unmapped = _unmapped(one, found, settings)
         published = incomparable = 0
         for event in found.events:
             record, refusals = recorded(event, limits, one.grant, key, plan, found.audited.get(event.id, NOTHING_KNOWN))
@@ -125,7 +128,7 @@ def translate_all(
                 published += 1
                 incomparable += isinstance(event, AuditCompleted) and event.data.verdict == "incomparable"
         batch.dead += [dead_letter(problem, one.source, one.received_ms) for problem in problems]
-        batch.outcomes.append(WebhookOutcome(published, found.ignored, tuple(problems), incomparable))
+        batch.outcomes.append(WebhookOutcome(published, found.ignored, tuple(problems), incomparable, unmapped))
     return batch
 
 
@@ -142,6 +145,22 @@ def _translate(one: PendingWebhook, seen: Mapping[str, Remembered], settings: Ga
         )
         problem = WebhookProblem("internal_error", None, reason, {"action": one.hook.get("action")})
     return Translation(problems=[problem])
+
+
+def _unmapped(one: PendingWebhook, found: Translation, settings: GatewaySettings) -> tuple[tuple[str, str], ...]:
+    """Return who labelled and has no place, and the project if it has none; nothing where nobody, or no project, is placed."""
+    section = settings.tool_settings(one.source)
+    told: dict[tuple[str, str], None] = {}
+    if section.people:
+        labels = (event.data for event in found.events if isinstance(event, LabelSubmitted))
+        told.update({("person", data.labeler_id): None for data in labels if data.labeler_id not in section.people})
+    project_of = tool_of(one.source).project_of
+    if section.projects and project_of is not None and found.events:
+        said = project_of(one.hook)
+        known = [str(part) for part in said if part is not None]
+        if known and section.project_key(one.source, *said) is None:
+            told[("project", known[0])] = None
+    return tuple(told)
 
 
 def _context(one: PendingWebhook, settings: GatewaySettings) -> TranslationContext:

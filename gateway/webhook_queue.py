@@ -28,6 +28,7 @@ from gateway.settings import GatewaySettings
 from gateway.sources.base import Webhook
 from gateway.sources.registry import tool_of
 from gateway.tool_state import ToolState, ToolStateUnavailable
+from gateway.unmapped import UnmappedLog
 from gateway.webhook_batch import PendingWebhook, WebhookBatch, WebhookOutcome, keys_of, rounds_of, translate_all
 from gateway.webhooks import Remembered
 from streams.models import formats
@@ -92,6 +93,7 @@ class WebhookQueue:
         self._tool_state = tool_state
         self._clock_ms = clock_ms
         self._metrics = metrics
+        self._unmapped = UnmappedLog(metrics, clock_ms)
         self._retry_s = retry_s
         self._limits, self._plan = limits, plan
         self._spool = DiskSpool(settings.spool_dir) if settings.spool_dir else None
@@ -357,6 +359,7 @@ class WebhookQueue:
             self._metrics.events(kind, "dead", len(outcome.problems))
             for problem in outcome.problems:
                 self._metrics.dead_letter(problem.code)
+            self._unmapped.tell(hook.source, outcome.unmapped)
             if not one.outcome.done():
                 one.outcome.set_result(outcome)
         for one in group:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floorwatch.cli.options import JsonOption, misused
+from floorwatch.cli.options import ConfigFileOption, JsonOption, misused
 from floorwatch.output.terminal import DataTable, json_line, say, say_json, say_lines, wide_console
 from streams.core.formatting import plural
 
@@ -26,17 +26,37 @@ def _group() -> None:
 
 @map_app.command("test")
 def run_test(
-    mapping: Annotated[Path, typer.Argument(metavar="MAPPING", help="The mapping, in YAML.")],
+    mapping: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MAPPING", help="The mapping, in YAML; with --source there is none, and samples begin here."
+        ),
+    ],
     samples: Annotated[
         list[Path] | None, typer.Argument(metavar="[SAMPLE.json]...", help="Hooks as the tool sent them, one a file.")
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="A source of the configuration: show what its settings make of samples. TOOL/NAME where it is none of gateway.sources."
+        ),
+    ] = None,
+    config: ConfigFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a mapping, try its examples, show what samples mean and which fields are used; exit 1 if something is not right."""
     from config.errors import ConfigErrors
+    from floorwatch.cli.map_source import mapping_of, run_source
     from gateway.sources.mapped.mapping import load_mapping
     from gateway.sources.mapped.trial import coverage, failures
 
+    if source is not None:
+        samples = [mapping, *(samples or ())]
+        own = mapping_of(source, config)
+        if own is None:
+            run_source(source, samples, config, as_json=as_json)
+            return
+        mapping = own
     try:
         held = load_mapping(mapping)
     except ConfigErrors as errors:

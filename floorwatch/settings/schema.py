@@ -22,6 +22,7 @@ from config.tables import TableSettings
 from config.targets import TargetSettings
 from config.topics import RawTopic
 from floorwatch.settings.alert_settings import AlertSettings, GatewaySettings
+from floorwatch.settings.project_classes import project_class_faults
 from floorwatch.settings.sampling_sources import sampling_faults
 from floorwatch.web.settings import WebSettings
 from streams.core.window_names import same_window
@@ -116,6 +117,7 @@ class FloorwatchConfig(Section):
                     )
                 )
         faults += self._topic_faults()
+        faults += project_class_faults(self.gateway, self.targets.sla_classes)
         faults += sampling_faults(self.sampling, self.gateway, self.kafka)
         faults += self.alerts.faults(self.tables.windows, self.tables.scopes, self.people.exposure)
         refuse(faults)

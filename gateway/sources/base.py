@@ -102,6 +102,8 @@ class Tool:
         signature_of: How the webhooks of one source are signed, by its section, where sources differ; the source has a
             token where it says None.
         translate: A pure function of webhook, remembered state and context. Raises BadWebhook.
+        project_of: Id and name of a webhook's project, each None where it says none; None for a tool whose section has
+            no ``projects``.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Tool:
     retries: bool = False
     reader: Callable[[Any, Bounds], HookReader] | None = None
     signature_of: Callable[[Any], Signature | None] | None = None
+    project_of: Callable[[Webhook], tuple[Any, Any]] | None = None
 
     @property
     def of_source(self) -> bool:

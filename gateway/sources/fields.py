@@ -14,6 +14,6 @@ Severity = Literal["critical", "major", "minor"]
 class LabelerDims(Section):
     """Where a labeller belongs; tools do not say."""
 
-    team: str | None = Field(default=None, description="Team of this labeller.")
-    site: str | None = Field(default=None, description="Site of this labeller.")
-    vendor: str | None = Field(default=None, description="Vendor of this labeller.")
+    team: str | None = Field(default=None, max_length=256, description="Team of this labeller.")
+    site: str | None = Field(default=None, max_length=256, description="Site of this labeller.")
+    vendor: str | None = Field(default=None, max_length=256, description="Vendor of this labeller.")

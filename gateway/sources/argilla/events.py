@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from gateway.sources.argilla.settings import ArgillaSettings
-from gateway.sources.fields import LabelerDims
+from gateway.sources.places import ProjectDims
 from gateway.webhooks import event_id, labels_wanted
 from streams.models import events as wire
 from streams.models.timestamps import parse_rfc3339
 
-_NO_DIMS = LabelerDims()
+_NO_PROJECT = ProjectDims()
 
 
 def person(user: dict[str, Any]) -> str:
@@ -70,14 +70,19 @@ class EventMaker:
         value = self.metadata.get(name)
         return None if value is None or value == "" else str(value)[:256]
 
+    @property
+    def _project(self) -> ProjectDims:
+        dataset = self.dataset
+        return self.settings.project(self.source, dataset.get("id"), dataset.get("name")) or _NO_PROJECT
+
     def _dims(self) -> dict[str, Any]:
-        s = self.settings
+        s, own = self.settings, self._project
         return {
-            "queue": self._dim(s.queue_field) or self.dataset.get("name") or None,
-            "policy": self._dim(s.policy_field),
-            "policy_version": self._dim(s.policy_version_field),
-            "market": self._dim(s.market_field),
-            "priority": self._dim(s.priority_field),
+            "queue": self._dim(s.queue_field) or own.queue or self.dataset.get("name") or None,
+            "policy": self._dim(s.policy_field) or own.policy,
+            "policy_version": self._dim(s.policy_version_field) or own.policy_version,
+            "market": self._dim(s.market_field) or own.market,
+            "priority": self._dim(s.priority_field) or own.priority,
         }
 
     def due_at(self) -> datetime | None:
@@ -97,7 +102,7 @@ class EventMaker:
     def task_created(self, due_at: datetime | None) -> Any:
         """Return task.created; a record needs as many labels as its dataset's distribution says."""
         required = labels_wanted(self.dataset.get("min_submitted"))
-        sla_class = self._dim(self.settings.sla_class_field)
+        sla_class = self._dim(self.settings.sla_class_field) or self._project.sla_class
         data = wire.TaskCreatedData(**self._dims(), required_labels=required, due_at=due_at, sla_class=sla_class)
         return self._event(wire.TaskCreated, self.record, data)
 
@@ -108,14 +113,11 @@ class EventMaker:
 
     def label(self, response: str, round_number: int, labeler: str, values: list[str]) -> Any:
         """Return label.submitted. Argilla does not say when the work began."""
-        dims = self.settings.labelers.get(labeler, _NO_DIMS)
         data = wire.LabelSubmittedData(
             label_id=label_id(response, round_number),
             labeler_id=labeler,
-            team=dims.team,
-            site=dims.site,
-            vendor=dims.vendor,
             values=values,
+            **self.settings.dims_of(labeler, self._project),
             **self._dims(),
         )
         return self._event(wire.LabelSubmitted, response, data)

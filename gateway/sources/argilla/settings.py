@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from config.base import Section
 from config.durations import Seconds
-from gateway.sources.fields import LabelerDims, Severity
+from gateway.sources.fields import Severity
+from gateway.sources.places import PlaceSettings
 
 _DAY_S = 86_400
 
 
-class ArgillaSettings(Section):
+class ArgillaSettings(PlaceSettings):
     """How one Argilla's webhooks are read."""
 
     auditors: frozenset[str] = Field(
@@ -44,9 +44,6 @@ class ArgillaSettings(Section):
     )
     safe_values: frozenset[str] = Field(
         default=frozenset({"Safe"}), description="Values that mean 'no violation': they tell false positives."
-    )
-    labelers: dict[str, LabelerDims] = Field(
-        default={}, description="Team, site and vendor by labeler id (argilla-ann): Argilla sends none of them."
     )
     timestamp_tolerance_s: Seconds = Field(
         default=300,

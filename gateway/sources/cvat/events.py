@@ -10,11 +10,9 @@ import msgspec
 from gateway.sources.cvat.history import HandOver, JobVerdict
 from gateway.sources.cvat.read import time_of
 from gateway.sources.cvat.settings import CvatSettings
-from gateway.sources.fields import LabelerDims
+from gateway.sources.places import ProjectDims
 from gateway.webhooks import Remembered, event_id
 from streams.models import events as wire
-
-_NO_DIMS = LabelerDims()
 
 
 def task_id(source: str, job: int) -> str:
@@ -45,6 +43,7 @@ class JobEvents:
         settings: How webhooks are read.
         job: Job id.
         dims: Dimensions of its labels.
+        project: What is configured of its project.
         given: What stands of labels and audits made before, by the hand-over or verdict they are of; changed in place.
         events: Events made, in order.
         audited: What is known of the label of each audit made, by the event's id: values by name.
@@ -55,6 +54,7 @@ class JobEvents:
     settings: CvatSettings
     job: int
     dims: dict[str, Any]
+    project: ProjectDims | None
     given: Remembered
     events: list[Any] = field(default_factory=list)
     audited: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -115,13 +115,10 @@ class JobEvents:
 
     def _label(self, key: str, work: HandOver) -> None:
         who = person(self.source, str(work.who))
-        dims = self.settings.labelers.get(who, _NO_DIMS)
         data = wire.LabelSubmittedData(
             label_id=self._id(key),
             labeler_id=who,
-            team=dims.team,
-            site=dims.site,
-            vendor=dims.vendor,
+            **self.settings.dims_of(who, self.project),
             **self.dims,
         )
         self._add(wire.LabelSubmitted, work.at_us, data)

@@ -6,22 +6,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from config.base import Section, SettingsFault, refuse
-from gateway.sources.fields import LabelerDims
+from config.base import SettingsFault, refuse
+from gateway.sources.places import PlaceSettings
 
 
-class ProjectDims(Section):
-    """Where the jobs of a project belong; CVAT sends no more than its name."""
-
-    queue: str | None = Field(default=None, description="Queue of its jobs; else as queue_from says.")
-    policy: str | None = Field(default=None, description="Policy its jobs are judged by.")
-    policy_version: str | None = Field(default=None, description="Version of that policy.")
-    market: str | None = Field(default=None, description="Language or region.")
-    priority: str | None = Field(default=None, description="Urgency.")
-    sla_class: str | None = Field(default=None, description="One of targets.sla_classes: CVAT has no due times.")
-
-
-class CvatSettings(Section):
+class CvatSettings(PlaceSettings):
     """How one CVAT's webhooks are read."""
 
     queue_from: Literal["project", "task"] = Field(
@@ -29,7 +18,6 @@ class CvatSettings(Section):
         description="Whose name is the queue of a job: its project's, or its task's. project-7 or task-12 where the version of "
         "CVAT sends only ids; the task's for a job without a project.",
     )
-    projects: dict[int, ProjectDims] = Field(default={}, description="Dimensions by CVAT's id of the project, e.g. 7.")
     acceptance: Literal["correct", "none"] = Field(
         default="correct",
         description="What it says of a job's work when a reviewer completes its validation or accepts it and nobody has filed an "
@@ -39,9 +27,6 @@ class CvatSettings(Section):
         default="keep",
         description="Whether the audit that an issue made stays when the issue is deleted. CVAT sends the same for the issues of "
         "a deleted job, task or project, so withdraw takes their verdicts out of tables.",
-    )
-    labelers: dict[str, LabelerDims] = Field(
-        default={}, description="Team, site and vendor by labeler id (cvat:NAME:ann): CVAT sends none of them."
     )
 
     @model_validator(mode="after")

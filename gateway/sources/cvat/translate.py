@@ -13,7 +13,7 @@ from gateway.sources.base import TranslationContext, Webhook
 from gateway.sources.cvat.events import JobEvents
 from gateway.sources.cvat.history import STAGES, STATES, Issue, JobState, added, hand_overs, missed
 from gateway.sources.cvat.read import micros_of, number_of
-from gateway.sources.cvat.settings import ProjectDims
+from gateway.sources.places import ProjectDims
 from gateway.sources.raw_json import need
 from gateway.webhooks import BadWebhook, Remembered, Translation, WebhookProblem
 
@@ -124,13 +124,13 @@ class _Work:
         now = self._state(shown, self.hook.get("sender"))
         created_us = micros_of(shown, "created_date", "$.job")
         held = self._held(job)
-        dims, sla_class = self._dims(shown)
+        dims, sla_class, project = self._dims(shown)
         states = added(_states(held), [*self._before(shown), now])
         if len(states) > MOST_STATES:
             reason = f"job {job} has changed more than {MOST_STATES} times; later changes of it are not counted"
             raise BadWebhook("too_many_changes", "$.job.id", reason)
         known_missed = missed(_states(held))
-        held |= {"dims": dims, "states": [list(one) for one in states]}
+        held |= {"dims": dims, "project": project, "states": [list(one) for one in states]}
         make = self._make(job, held)
         if not held["created"] and not missed(states):
             held["created"] = True
@@ -213,7 +213,9 @@ class _Work:
 
     def _make(self, job: int, held: Remembered) -> JobEvents:
         dims = held["dims"] or {}
-        return JobEvents(self.hook["action"], self.context.source, self.context.settings, job, dims, held["given"])
+        source, settings = self.context.source, self.context.settings
+        project = settings.projects.get(held.get("project") or "")
+        return JobEvents(self.hook["action"], source, settings, job, dims, project, held["given"])
 
     def _held(self, job: int) -> Remembered:
         """Return what is remembered of a job, as a copy that may be changed."""
@@ -248,11 +250,12 @@ class _Work:
             return []
         return [self._state({**shown, **before}, None)]
 
-    def _dims(self, shown: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-        """Return dimensions of a job's labels, and its SLA class."""
+    def _dims(self, shown: dict[str, Any]) -> tuple[dict[str, Any], str | None, str | None]:
+        """Return dimensions of a job's labels, its SLA class, and under which key its project is configured."""
         settings = self.context.settings
         project, task = shown.get("project_id"), need(shown, "task_id", "$.job")
-        own = settings.projects.get(project, ProjectDims())
+        key = settings.project_key(self.context.source, project, shown.get("project_name"))
+        own = settings.projects.get(key or "", ProjectDims())
         of_task = settings.queue_from == "task" or project is None
         name = shown.get("task_name") if of_task else shown.get("project_name")
         fallback = f"task-{task}" if of_task else f"project-{project}"
@@ -263,7 +266,7 @@ class _Work:
             "market": own.market,
             "priority": own.priority,
         }
-        return dims, own.sla_class
+        return dims, own.sla_class, key
 
 
 def _states(held: Remembered) -> list[JobState]:

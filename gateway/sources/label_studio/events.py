@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from gateway.sources.fields import LabelerDims
 from gateway.sources.label_studio.due import BadDueTime, due_time
 from gateway.sources.label_studio.read import dim
 from gateway.sources.label_studio.settings import LabelStudioSettings
+from gateway.sources.places import ProjectDims
 from gateway.webhooks import event_id, labels_wanted
 from streams.models import events as wire
 
-_NO_DIMS = LabelerDims()
+_NO_PROJECT = ProjectDims()
 _MAX_LEAD_S = 30 * 86_400.0
 
 
@@ -95,15 +95,19 @@ class Maker:
         """Return the id of a person; a user who was deleted is unknown."""
         return f"{self._prefix}user-{'unknown' if user is None else user}"
 
+    @property
+    def _own(self) -> ProjectDims:
+        return self.settings.project(self.source, self.project, self.title) or _NO_PROJECT
+
     def _dims(self) -> dict[str, Any]:
-        s = self.settings
+        s, own = self.settings, self._own
         title = self.title[:256] if isinstance(self.title, str) and self.title else None
         return {
-            "queue": dim(self.task, s.queue_field) or title,
-            "policy": dim(self.task, s.policy_field),
-            "policy_version": dim(self.task, s.policy_version_field),
-            "market": dim(self.task, s.market_field),
-            "priority": dim(self.task, s.priority_field),
+            "queue": dim(self.task, s.queue_field) or own.queue or title,
+            "policy": dim(self.task, s.policy_field) or own.policy,
+            "policy_version": dim(self.task, s.policy_version_field) or own.policy_version,
+            "market": dim(self.task, s.market_field) or own.market,
+            "priority": dim(self.task, s.priority_field) or own.priority,
         }
 
     def due_at(self) -> datetime | None:
@@ -128,7 +132,7 @@ class Maker:
     def task_created(self, time: datetime, wanted: int | None = None) -> Any:
         """Return task.created; overlap is the number of labels the task needs, unless another is given."""
         required = labels_wanted((self.task or {}).get("overlap")) if wanted is None else wanted
-        sla_class = dim(self.task, self.settings.sla_class_field)
+        sla_class = dim(self.task, self.settings.sla_class_field) or self._own.sla_class
         due_at = self._due()
         data = wire.TaskCreatedData(**self._dims(), required_labels=required, due_at=due_at, sla_class=sla_class)
         return self._event(wire.TaskCreated, f"task-{self.task_id}", time, data)
@@ -156,15 +160,12 @@ class Maker:
             lead_s: Seconds of work, or None.
         """
         known = isinstance(lead_s, int | float) and not isinstance(lead_s, bool) and 0 <= lead_s <= _MAX_LEAD_S
-        dims = self.settings.labelers.get(labeler, _NO_DIMS)
         data = wire.LabelSubmittedData(
             label_id=label_id(unique_id, round_number),
             labeler_id=labeler,
-            team=dims.team,
-            site=dims.site,
-            vendor=dims.vendor,
             values=values,
             started_at=_before(time, lead_s) if known else None,
+            **self.settings.dims_of(labeler, self._own),
             **self._dims(),
         )
         return self._event(wire.LabelSubmitted, f"{unique_id}:{time.isoformat()}", time, data)

@@ -7,15 +7,16 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from config.base import Section, SettingsFault, refuse
+from config.base import SettingsFault, refuse
 from config.grants import MIN_KEY_CHARS
 from config.tables import Zone
-from gateway.sources.fields import LabelerDims, Severity
+from gateway.sources.fields import Severity
+from gateway.sources.places import PlaceSettings
 
 Confirmation = Literal["unchanged", "lead_time", "ground_truth"]
 
 
-class LabelStudioSettings(Section):
+class LabelStudioSettings(PlaceSettings):
     """How Label Studio's webhooks are read."""
 
     source: str = Field(
@@ -80,9 +81,6 @@ class LabelStudioSettings(Section):
         default=frozenset({"unchanged"}),
         description="Which saves of somebody else's answer, left as it is, say that it is correct: unchanged (nothing at all is "
         "changed; only programs save so), lead_time (only the work time: Update in the editor), ground_truth (it is marked).",
-    )
-    labelers: dict[str, LabelerDims] = Field(
-        default={}, description="Team, site and vendor by labeler id (ls-user-7): Label Studio sends none of them."
     )
 
     @model_validator(mode="after")

@@ -22,6 +22,12 @@ async def redact(body: bytes, settings: Any, time_slices: TimeSlices) -> Webhook
     return await distill_in_slices(body, settings, time_slices)
 
 
+def project_of(hook: Webhook) -> tuple[Any, Any]:
+    """Return id and title of a webhook's project."""
+    project = hook.get("project") or {}
+    return project.get("id"), project.get("title")
+
+
 LABEL_STUDIO = Tool(
     "label-studio",
     "Label Studio",
@@ -31,4 +37,5 @@ LABEL_STUDIO = Tool(
     translate_distilled,
     lookup_rounds=2,
     reader=HookStream,
+    project_of=project_of,
 )

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from config.base import Section, SettingsFault, refuse
 from gateway.sources.fields import LabelerDims
 from gateway.sources.mapped.mapping import Mapping, load_mapping
+from gateway.sources.places import ProjectDims
 from gateway.sources.signatures import Encoding, Hash
 
 
@@ -45,8 +46,13 @@ class MappedSettings(Section):
     _loaded: Mapping | None = PrivateAttr(default=None)
 
     @property
-    def labelers(self) -> dict[str, LabelerDims]:
+    def people(self) -> dict[str, LabelerDims]:
         """Nobody: the tables of the mapping say where people belong."""
+        return {}
+
+    @property
+    def projects(self) -> dict[str, ProjectDims]:
+        """None: the mapping says where work belongs."""
         return {}
 
     def loaded(self) -> Mapping | None:
