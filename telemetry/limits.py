@@ -180,6 +180,22 @@ GATEWAY_LIMITS = (
         None,
         "the next line says how many more there were; nobody waits",
         _REFUSED,
+        "people of a tool's users_csv",
+        "gateway/sources/places.py",
+        "100,000 people, 16 MiB, 256 characters a value",
+        None,
+        "the gateway does not start, and config check says why",
+        "floorwatch_gateway_unmapped_total",
+        None,
+    ),
+    Limit(
+        "people and projects that are not mapped, told in the log",
+        "gateway/unmapped.py",
+        "10,000 remembered, each told once; 20 lines a minute",
+        None,
+        "counted and not told; those beyond 20 a minute when they come again",
+        "floorwatch_gateway_unmapped_total",
+        None,
     ),
 )
 

@@ -14,7 +14,7 @@ from floorwatch.output.terminal import say, say_json, say_lines
 if TYPE_CHECKING:
     from floorwatch.settings.schema import FloorwatchConfig
     from gateway.sources.base import Webhook
-    from gateway.sources.placed import PlacedEvent
+    from gateway.placed import PlacedEvent
     from gateway.webhook_batch import WebhookBatch
 
 
@@ -46,7 +46,7 @@ def run_source(source: str, samples: list[Path], config: Path | None, *, as_json
     import asyncio
 
     from config.errors import ConfigErrors
-    from gateway.sources.placed import placed
+    from gateway.placed import placed
 
     settings = _loaded(config).gateway
     full = _full_name(source, settings.sources)

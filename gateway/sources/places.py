@@ -54,7 +54,7 @@ class PlaceSettings(Section):
     )
     users_csv: Path | None = Field(
         default=None,
-        description="The same from a file with the columns user, team, site, vendor; read at the start, so a change of it needs a "
+        description="The same from a file with the columns user, team, site, vendor and name; read at the start, so a change of it needs a "
         "restart. A path is taken from the folder in which the gateway starts.",
     )
     projects: Annotated[dict[str, ProjectDims], BeforeValidator(_texts)] = Field(

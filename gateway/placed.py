@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.settings import GatewaySettings
 from gateway.sources.base import Webhook
+from gateway.sources.fields import LabelerDims
 from gateway.sources.places import PlaceSettings, ProjectDims
 from gateway.sources.registry import tool_of
 from gateway.webhook_batch import PendingWebhook, WebhookBatch, translate_all
@@ -103,6 +104,10 @@ def _events(batch: WebhookBatch, bare: WebhookBatch, section: PlaceSettings, key
                 rule = f"projects: {key}"
             else:
                 rule = "nothing"
-            if name not in ("team", "site", "vendor") or kind == "label.submitted":
+            if (
+                kind == "label.submitted"
+                if name in LabelerDims.model_fields
+                else name != "sla_class" or kind == "task.created"
+            ):
                 dims.append(PlacedDim(name, value, rule))
         yield PlacedEvent(kind, event["subject"], labeler, tuple(dims))
