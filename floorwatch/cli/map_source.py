@@ -13,8 +13,8 @@ from floorwatch.output.terminal import say, say_json, say_lines
 
 if TYPE_CHECKING:
     from floorwatch.settings.schema import FloorwatchConfig
-    from gateway.sources.base import Webhook
     from gateway.placed import PlacedEvent
+    from gateway.sources.base import Webhook
     from gateway.webhook_batch import WebhookBatch
 
 

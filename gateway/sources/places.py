@@ -54,8 +54,8 @@ class PlaceSettings(Section):
     )
     users_csv: Path | None = Field(
         default=None,
-        description="The same from a file with the columns user, team, site, vendor and name; read at the start, so a change of it needs a "
-        "restart. A path is taken from the folder in which the gateway starts.",
+        description="The same from a file with the columns user, team, site, vendor and name; read at the start, so a change of it "
+        "needs a restart. A path is taken from the folder in which the gateway starts.",
     )
     projects: Annotated[dict[str, ProjectDims], BeforeValidator(_texts)] = Field(
         default={},
