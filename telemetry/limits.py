@@ -180,6 +180,8 @@ GATEWAY_LIMITS = (
         None,
         "the next line says how many more there were; nobody waits",
         _REFUSED,
+    ),
+    Limit(
         "people of a tool's users_csv",
         "gateway/sources/places.py",
         "100,000 people, 16 MiB, 256 characters a value",
