@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from gateway.metrics import GatewayMetrics
+from streams.models.timestamps import MINUTE_MS
 
 _log = logging.getLogger(__name__)
 
@@ -13,7 +14,6 @@ MOST_REMEMBERED = 10_000
 """People and projects told once each; beyond it they are counted only."""
 
 LINES_A_MINUTE = 20
-_MINUTE_MS = 60_000
 
 
 class UnmappedLog:
@@ -49,7 +49,7 @@ class UnmappedLog:
 
     def _may_write(self) -> bool:
         now_ms = self._clock_ms()
-        if not 0 <= now_ms - self._since_ms < _MINUTE_MS:
+        if not 0 <= now_ms - self._since_ms < MINUTE_MS:
             self._since_ms, self._lines = now_ms, 0
         self._lines += 1
         return self._lines <= LINES_A_MINUTE

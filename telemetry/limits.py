@@ -188,7 +188,6 @@ GATEWAY_LIMITS = (
         None,
         "the gateway does not start, and config check says why",
         "floorwatch_gateway_unmapped_total",
-        None,
     ),
     Limit(
         "people and projects that are not mapped, told in the log",
@@ -197,7 +196,6 @@ GATEWAY_LIMITS = (
         None,
         "counted and not told; those beyond 20 a minute when they come again",
         "floorwatch_gateway_unmapped_total",
-        None,
     ),
 )
 
