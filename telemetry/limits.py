@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from telemetry.limit import Limit
 
 _FOLDED = "floorwatch_events_folded_total"
 _LAG = "floorwatch_lag_records"
@@ -17,30 +17,6 @@ _REQUESTS = "floorwatch_gateway_requests_total"
 _REFUSED = "floorwatch_gateway_refused_total"
 _ENDED = "floorwatch_gateway_connections_ended_total"
 _SPOOL = "floorwatch_gateway_spool_events"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One buffer.
-
-    Attributes:
-        buffer: What is kept.
-        where: Module that bounds it.
-        bound: The bound, in words.
-        setting: Setting that moves it; None where it is fixed.
-        at_bound: What happens there, and who waits.
-        fill: Metric that shows how full it is.
-        wait: Metric that shows waiting or refusing; None where nothing ever waits.
-    """
-
-    buffer: str
-    where: str
-    bound: str
-    setting: str | None
-    at_bound: str
-    fill: str
-    wait: str | None = None
-
 
 GATEWAY_LIMITS = (
     Limit(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from telemetry.limits import LIMITS, Limit
+from telemetry.limit import Limit
+from telemetry.limits import LIMITS
 
 BEGIN = "<!-- tables: made of telemetry/limits.py by `make generate` -->\n"
 END = "<!-- end of tables -->\n"

@@ -14,7 +14,8 @@ from streams.engine.batches import IN_HAND
 from streams.gauges import set_limits
 from telemetry.catalogue import CATALOGUE
 from telemetry.engine_metrics import EngineMetrics
-from telemetry.limits import LIMITS, Limit
+from telemetry.limit import Limit
+from telemetry.limits import LIMITS
 from telemetry.metric import PREFIX
 
 ROOT = Path(__file__).parents[2]
