@@ -48,12 +48,18 @@ class ReplayReport:
 
 
 @dataclass(frozen=True)
-class RawRecord:
-    """A record to send again: its letter, and what it is."""
+class RawRecords:
+    """What is sent of a letter: the record that was refused, or events that a mapping now makes of it.
+
+    Attributes:
+        letter: The letter.
+        records: Key and value of each.
+        place: Topic and partition of the record that was refused; None: the raw topic, by key.
+    """
 
     letter: Letter
-    key: bytes
-    value: bytes
+    records: tuple[tuple[bytes, bytes], ...]
+    place: tuple[str, int] | None
 
 
 async def replay(settings: FloorwatchConfig, box: LetterBox, journal: Path | None, *, dry_run: bool) -> ReplayReport:
@@ -72,16 +78,22 @@ async def replay(settings: FloorwatchConfig, box: LetterBox, journal: Path | Non
         NotSent: The broker or the journal did not take a record.
         aiokafka.errors.KafkaError: The broker cannot be read.
     """
+    from floorwatch.cli.dead_letters_hooks import is_of_mapping
+
     report = ReplayReport()
     wanted: list[Letter] = []
+    hooks: list[Letter] = []
     for one in box.newest():
         if one.key in box.replayed:
             report.done += 1
+        elif is_of_mapping(one):
+            hooks.append(one)
         elif one.stage != INTAKE or one.place is None:
             report.others += 1
         else:
             wanted.append(one)
     records = await _fetched(settings, wanted, report)
+    records += _translated(settings, hooks, report)
     ready = [one for one in records if _acceptable(settings, one, report)]
     if dry_run:
         report.sent = [one.letter.key for one in ready]
@@ -90,12 +102,26 @@ async def replay(settings: FloorwatchConfig, box: LetterBox, journal: Path | Non
     return report
 
 
-async def _fetched(settings: FloorwatchConfig, letters: Sequence[Letter], report: ReplayReport) -> list[RawRecord]:
+def _translated(settings: FloorwatchConfig, letters: Sequence[Letter], report: ReplayReport) -> list[RawRecords]:
+    """Return what mappings now make of letters of hooks, oldest first."""
+    from floorwatch.cli.dead_letters_hooks import records_again
+    from gateway.sources.mapped.again import NotUnderstood
+
+    found: list[RawRecords] = []
+    for one in reversed(letters):
+        try:
+            found.append(RawRecords(one, tuple(records_again(settings, one)), None))
+        except NotUnderstood as fault:
+            report.refused.append((one.key, str(fault)))
+    return found
+
+
+async def _fetched(settings: FloorwatchConfig, letters: Sequence[Letter], report: ReplayReport) -> list[RawRecords]:
     """Return the records of letters, oldest first, as far as the broker still has them."""
     from floorwatch.replay.reader import NoLog, open_log
     from streams.adapters.clients import kafka_settings
 
-    found: list[RawRecord] = []
+    found: list[RawRecords] = []
     by_topic: dict[str, list[Letter]] = {}
     for one in reversed(letters):
         assert one.place is not None
@@ -109,14 +135,27 @@ async def _fetched(settings: FloorwatchConfig, letters: Sequence[Letter], report
                     if record is None or record.value is None:
                         report.gone.append(one.key)
                     else:
-                        found.append(RawRecord(one, record.key or b"", record.value))
+                        found.append(RawRecords(one, ((record.key or b"", record.value),), one.place[:2]))
         except NoLog:
             report.gone += [one.key for one in some]
     return found
 
 
-def _acceptable(settings: FloorwatchConfig, one: RawRecord, report: ReplayReport) -> bool:
-    """Tell whether an event meets the contract and today's limits; what else intake asks, it asks when it comes."""
+def _acceptable(settings: FloorwatchConfig, one: RawRecords, report: ReplayReport) -> bool:
+    """Tell whether all events of a letter are acceptable; if not, the report says why."""
+    for _, value in one.records:
+        reason = _refusal(settings, value)
+        if reason is not None:
+            report.refused.append((one.letter.key, reason))
+            return False
+    return True
+
+
+def _refusal(settings: FloorwatchConfig, value: bytes) -> str | None:
+    """Return why an event would be refused; None where it meets the contract and today's limits.
+
+    What else intake asks, it asks when it comes.
+    """
     from config.events import event_limits
     from floorwatch.settings.policies import sla_classes_ms
     from streams.agents.arrival import wall_ms
@@ -124,24 +163,22 @@ def _acceptable(settings: FloorwatchConfig, one: RawRecord, report: ReplayReport
     from streams.models.events import TaskCreated
     from streams.models.grants import has_proof
 
-    if has_proof(one.value):
-        return True
+    if has_proof(value):
+        return None
     engine = settings.engine
     future_ms = round(engine.future_tolerance_s * 1000)
-    found = accept(one.value, wall_ms(), engine.max_event_bytes, future_ms, event_limits(settings.events))
+    found = accept(value, wall_ms(), engine.max_event_bytes, future_ms, event_limits(settings.events))
     if isinstance(found, Refusal):
-        report.refused.append((one.letter.key, found.reason))
-        return False
+        return found.reason
     event = found[0]
     classes = sla_classes_ms(settings)
     if type(event) is TaskCreated and event.data.due_at is None and event.data.sla_class not in (None, *classes):
-        report.refused.append((one.letter.key, f"sla_class {event.data.sla_class} is none of targets.sla_classes"))
-        return False
-    return True
+        return f"sla_class {event.data.sla_class} is none of targets.sla_classes"
+    return None
 
 
 async def _send(
-    settings: FloorwatchConfig, ready: Sequence[RawRecord], journal: Path | None, report: ReplayReport
+    settings: FloorwatchConfig, ready: Sequence[RawRecords], journal: Path | None, report: ReplayReport
 ) -> None:
     """Send records, each with its mark after it; the report names those that were sent."""
     from aiokafka.errors import KafkaError
@@ -152,7 +189,7 @@ async def _send(
     from streams.adapters.topic_names import TopicNames
     from streams.engine.errors import Misconfigured
     from streams.models.kafka_error import said_by
-    from streams.models.topics import DEAD_LETTERS
+    from streams.models.topics import DEAD_LETTERS, RAW
 
     if not ready:
         return
@@ -165,13 +202,12 @@ async def _send(
             if writer is not None:
                 stack.push_async_callback(writer.stop)
             for one in ready:
-                assert one.letter.place is not None
                 async with asyncio.timeout(_SEND_S):
-                    if writer is None:
-                        topic, partition, _ = one.letter.place
-                        await producer.send_and_wait(topic, one.value, key=one.key or None, partition=partition)
-                    else:
-                        await writer.publish([(one.key, one.value)])
+                    if writer is not None:
+                        await writer.publish(list(one.records))
+                    for raw_key, value in one.records if writer is None else ():
+                        topic, partition = one.place or (names.name(RAW), names.partition_of(raw_key))
+                        await producer.send_and_wait(topic, value, key=raw_key or None, partition=partition)
                     key = replay_mark(one.letter.key)
                     place = names.partition_of(key)
                     await producer.send_and_wait(names.name(DEAD_LETTERS), None, key=key, partition=place)
@@ -195,8 +231,8 @@ def report_lines(report: ReplayReport, *, dry_run: bool) -> list[str]:
         lines.append(f"{_is(len(report.gone))} no longer on the broker.")
     if report.others:
         lines.append(
-            f"{_is(report.others)} of another stage than intake: of a webhook its tool must send it again; what the ledger refused "
-            "is on the log already."
+            f"{_is(report.others)} of another stage than intake: of a webhook its tool must send it again (a mapped tool's item "
+            "stands in its first letter); what the ledger refused is on the log already."
         )
     return lines
 

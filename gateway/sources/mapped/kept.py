@@ -22,6 +22,9 @@ _MAX_SEPARATORS = 200_000
 _WHOLE = 2**63
 _AT_ONCE = 1_000
 _LONG_NUMBER = re.compile(rb"[\s:,\[]-?[0-9]{64}")
+REMOVED_NAME = re.compile(r"<name [0-9]+ of [0-9]+ characters>")
+"""What stands for the name of a member that is not kept."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.sources.mapped.contract import DIMENSIONS, IDS, event_class, required_of
-from gateway.sources.mapped.expressions import REMOVED, CannotEvaluate, Expression, NotKept, TooManySteps
+from gateway.sources.mapped.expressions import REMOVED, CannotEvaluate, Expression, NotKept, Place, TooManySteps
 from gateway.sources.mapped.kept import values_of
 from gateway.sources.mapped.mapping import HOOK, MappedEvent, MappedField, Mapping
 from gateway.sources.mapped.values import WrongValue, converted, text_of
@@ -29,10 +29,16 @@ MAX_HOOK_STEPS = 1_000_000
 MAX_LETTER_VALUES, MAX_LETTER_BYTES = 5_000, 262_144
 """An item of which more is kept is named by its size only."""
 
+MAX_AROUND_VALUES, MAX_AROUND_BYTES = 500, 16_384
+"""Of a hook beside its items; where there is more, none of it is kept in a letter."""
+
 Found = dict[str, Any]
 """An event as the spool keeps it: ids are the tool's own, without the name of the source."""
 
-_HINT = "mend the mapping or its tables, try it with `floorwatch map test`, and have the tool send the hook again"
+_HINT = (
+    "mend the mapping or its tables, try it with `floorwatch map test`, then run `floorwatch "
+    "dead-letters replay`; what it needs and is not kept the tool has to send again"
+)
 
 
 @dataclass
@@ -89,12 +95,25 @@ def find_meaning(hook: Any, mapping: Mapping, into: HookMeaning) -> Iterator[Non
         BadWebhook: It has not the list that the mapping names, or takes more than ``MAX_HOOK_STEPS``.
     """
     for number, item in enumerate(_items(hook, mapping)):
-        into.items += 1
-        faults: list[_Fault] = []
-        seen = {**item, HOOK: hook} if isinstance(item, dict) else item
-        yield from _read_item(_Item(seen, into), mapping, into, faults)
-        if faults:
-            into.problems += _problems(number, faults, _kept(item, mapping), mapping)
+        yield from find_item_meaning(number, item, hook, mapping, into)
+
+
+def find_item_meaning(number: int, item: Any, hook: Any, mapping: Mapping, into: HookMeaning) -> Iterator[None]:
+    """Find out what one item means; arguments and faults as of ``find_meaning``.
+
+    Args:
+        number: Which of the hook's items it is, from 0.
+        item: As it came, or as a dead letter keeps it.
+        hook: The hook around it; without a list of items the item itself.
+        mapping: Of its tool.
+        into: Added to.
+    """
+    into.items += 1
+    faults: list[_Fault] = []
+    seen = {**item, HOOK: hook} if isinstance(item, dict) else item
+    yield from _read_item(_Item(seen, into), mapping, into, faults)
+    if faults:
+        into.problems += _problems(number, faults, _kept(item, mapping), _around(hook, mapping), mapping)
 
 
 def _items(hook: Any, mapping: Mapping) -> list[Any]:
@@ -270,11 +289,30 @@ def _kept(item: Any, mapping: Mapping) -> Any:
     return kept if size <= MAX_LETTER_BYTES else {REMOVED: "item", "length": size}
 
 
-def _problems(number: int, faults: list[_Fault], kept: Any, mapping: Mapping) -> Iterator[dict[str, Any]]:
+def _around(hook: Any, mapping: Mapping) -> Any:
+    """Return what is kept of the hook beside its items; None where the hook is the item, or more is kept than of an item may be."""
+    if mapping.each is None or not isinstance(hook, dict) or "*" in mapping.item:
+        return None
+    kept = mapping.keeping.of(_emptied(hook, mapping.item))
+    count = sum(1 for _ in islice(values_of(kept), MAX_AROUND_VALUES + 1))
+    return kept if count <= MAX_AROUND_VALUES and len(msgspec.json.encode(kept)) <= MAX_AROUND_BYTES else None
+
+
+def _emptied(held: dict[str, Any], place: Place) -> dict[str, Any]:
+    """Return a hook with an empty list of items."""
+    name, rest = place[0], place[1:]
+    inner = held.get(name)
+    return {**held, name: _emptied(inner, rest) if rest and isinstance(inner, dict) else []}
+
+
+def _problems(number: int, faults: list[_Fault], kept: Any, around: Any, mapping: Mapping) -> Iterator[dict[str, Any]]:
     """Yield the dead letters of an item. The first holds the item; the others are of the same id, and of another fault."""
     digest = hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=8).hexdigest()
     where = "$" if mapping.each is None else f"$ item {number}"
-    summary: dict[str, Any] = {"id": f"{number}-{digest}", "mapping": mapping.title, "item": kept}
+    each = None if mapping.each is None else mapping.each.text
+    summary: dict[str, Any] = {"id": f"{number}-{digest}", "mapping": mapping.title, "item": kept, "each": each}
+    if around is not None:
+        summary["around"] = around
     for fault in faults[:MAX_FAULTS]:
         yield {
             "code": fault.code,
